@@ -1,0 +1,113 @@
+"""Identifiers of every resource, as pure functions of what a record says.
+
+An *id* is the part of an IRI after the base; ``iri(base, id)`` is the only way to a full IRI. All
+variable parts are percent-encoded down to RFC 3986's unreserved characters, so an id holds nothing
+that N-Triples, SPARQL or a URL would read as syntax, and distinct parts never give the same id::
+
+    workflow/{workflow}                              plan of a workflow
+    workflow/{workflow}/transformation/{name}        plan of a task, stage, section or cycle
+    workflow/{workflow}/attribute/{name}             attribute
+    execution/{workflow}/{execution}                 workflow execution
+    execution/{workflow}/{execution}/{name}/{n}      execution of a task, stage, section, cycle, iteration
+    execution/{workflow}/{execution}/{name}/{n}/{attribute}    value that this execution generated
+    value/{workflow}/{execution}/{attribute}/{key}   value used that no generation is known for
+    data/{store}/{key}                               data reference
+    data/{store}/{key}/{version}                     one state of that data
+    data/{store}/{key}/{version|-}/{attribute}/{key} fact about that data (characteristic, measure, ...)
+    store/{name}  study/{name}  agent/person/{name}  agent/process/{producer}  agent/software/{name}/{version}
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import Optional
+from urllib.parse import quote
+
+DEFAULT_BASE = "http://127.0.0.1:8472/id/"
+"""Base of all IRIs unless configured (``PLLIB_BASE``): the query engine's own address, so that IRIs resolve."""
+
+ID_PATTERN = r"[A-Za-z0-9\-._~%/]+"
+_ID = re.compile(ID_PATTERN)
+INLINE_KEY_LENGTH = 40
+
+
+def encode(part: str) -> str:
+    """One path segment: everything but RFC 3986 unreserved characters percent-encoded as UTF-8.
+
+    Lone surrogates (from undecodable file names) are kept apart from all valid text; the dot
+    segments, which URL parsers would swallow, get a form of their own.
+    """
+    text = quote(part, safe="", errors="surrogatepass")
+    return text.replace(".", "%2E") if text in (".", "..") else text
+
+
+def is_id(text: str) -> bool:
+    """Whether ``text`` has the form of an id, that is, can follow a base without changing its meaning."""
+    return _ID.fullmatch(text) is not None
+
+
+def iri(base: str, identifier: str) -> str:
+    """The IRI of an id under a base.
+
+    Raises:
+        ValueError: ``identifier`` is no id.
+    """
+    if not is_id(identifier):
+        raise ValueError(f"not an identifier: {identifier[:100]!r}")
+    return base + identifier
+
+
+def workflow(name: str) -> str:
+    return "workflow/" + encode(name)
+
+
+def transformation(workflow_name: str, name: str) -> str:
+    return f"workflow/{encode(workflow_name)}/transformation/{encode(name)}"
+
+
+def attribute(workflow_name: str, name: str) -> str:
+    return f"workflow/{encode(workflow_name)}/attribute/{encode(name)}"
+
+
+def value_key(type_code: str, lexical: str) -> str:
+    """Key of a plain value: its type and text, a digest in place of long text.
+
+    Args:
+        type_code: one letter a datatype (see ``docs/reference/identity.md``); never ``h``.
+        lexical: canonical text of the value.
+    """
+    if len(lexical) <= INLINE_KEY_LENGTH:
+        return f"{type_code}-{encode(lexical)}"
+    digest = blake2b(lexical.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"{type_code}h-{digest}"
+
+
+def data(store_name: str, key: str, version: Optional[str] = None) -> str:
+    """A data reference, or with ``version`` one state of it."""
+    reference = f"data/{encode(store_name)}/{encode(key)}"
+    return f"{reference}/{encode(version)}" if version else reference
+
+
+def data_fact(store_name: str, key: str, version: Optional[str], name: str, key_of_value: str) -> str:
+    return f"data/{encode(store_name)}/{encode(key)}/{encode(version or '-')}/{encode(name)}/{key_of_value}"
+
+
+def store(name: str) -> str:
+    return "store/" + encode(name)
+
+
+def study(name: str) -> str:
+    return "study/" + encode(name)
+
+
+def person(name: str) -> str:
+    return "agent/person/" + encode(name)
+
+
+def process(producer: str) -> str:
+    return "agent/process/" + encode(producer)
+
+
+def software(name: str, version: str) -> str:
+    return f"agent/software/{encode(name)}/{encode(version or '-')}"
