@@ -1,0 +1,162 @@
+"""Parameters of queries: typed values that are bound, never pasted.
+
+A query says where a parameter's values go by an empty block, ``VALUES ?name {}``, as often as it needs them (once in
+each sub-query that shall see them). :func:`bind` fills the blocks. As SPARQL an empty block has no solutions, so a
+query that was not bound is valid and answers nothing. Blocks are found among the *tokens* of the text: what looks like
+one inside a string, an IRI or a comment is none.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Iterable, Mapping, Optional, Sequence, Union
+
+from pllib.provml.vocabulary import RDF, XSD
+from query_engine.errors import BadTerm
+from query_engine.tokens import Token, tokens
+
+_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\x00-\x20<>\"{}|^`\\\x7f-\x9f\ud800-\udfff\ufffe\uffff]*")
+_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
+_TO_ESCAPE = re.compile(r'\\[uU]|["\\\n\r\t\b\f]')
+
+
+@dataclass(frozen=True, slots=True)
+class Iri:
+    """An absolute IRI.
+
+    Raises:
+        BadTerm: ``value`` is none, or holds what RDF does not allow in one.
+    """
+
+    value: str
+
+    def __post_init__(self) -> None:
+        if _IRI.fullmatch(self.value) is None:
+            raise BadTerm(f"not an absolute IRI: {self.value[:200]!r}")
+
+    def __str__(self) -> str:
+        return f"<{self.value}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A literal by its lexical form, with a datatype (full IRI) or a language or neither.
+
+    Raises:
+        BadTerm: the text holds half of a surrogate pair, which no UTF-8 can say, or the datatype is no IRI.
+    """
+
+    lexical: str
+    datatype: Optional[str] = None
+    lang: Optional[str] = None
+
+    def __post_init__(self) -> None:
+        if _SURROGATE.search(self.lexical):
+            raise BadTerm(f"text with half a surrogate pair: {self.lexical[:200]!r}")
+        if self.lang is not None and _LANGUAGE.fullmatch(self.lang) is None:
+            raise BadTerm(f"not a language tag: {self.lang[:50]!r}")
+        if self.datatype is not None:
+            Iri(self.datatype)
+
+    @classmethod
+    def of(cls, value: Any) -> Literal:
+        """The literal of a Python value, as the manager writes it (``docs/reference/rdf-model.md``).
+
+        Raises:
+            BadTerm: there is none for this type.
+        """
+        for kind, datatype, text in _PYTHON:
+            if isinstance(value, kind):
+                return cls(text(value), datatype)
+        raise BadTerm(f"no literal for a {type(value).__name__}")
+
+    def __str__(self) -> str:
+        quoted = f'"{_TO_ESCAPE.sub(_escape, self.lexical)}"'
+        if self.lang is not None:
+            return f"{quoted}@{self.lang}"
+        return f"{quoted}^^<{self.datatype}>" if self.datatype else quoted
+
+
+Value = Union[Iri, Literal]
+Binding = Union[Iri, Literal, str, int, float, bool, datetime, Sequence[Union[Iri, Literal]]]
+"""What a parameter may be bound to; Python values stand for their literals."""
+
+
+def _escape(match: re.Match[str]) -> str:
+    found = match.group()
+    # A backslash before a "u": SPARQL replaces \uXXXX before it looks at strings, so the two must not touch.
+    if len(found) == 2:
+        return "\\\\" + ("\\u0075" if found[1] == "u" else "\\u0055")
+    return _ESCAPES[found]
+
+
+def _float_text(value: float) -> str:
+    return repr(value).replace("inf", "INF").replace("nan", "NaN")
+
+
+_PYTHON: tuple[tuple[type, Optional[str], Any], ...] = (
+    (bool, XSD + "boolean", lambda value: "true" if value else "false"),
+    (int, XSD + "integer", str),
+    (float, XSD + "double", _float_text),
+    (str, None, str),
+    (datetime, XSD + "dateTime", lambda value: value.isoformat().replace("+00:00", "Z")),
+    (bytes, XSD + "base64Binary", lambda value: base64.b64encode(value).decode("ascii")),
+    (dict, RDF + "JSON", json.dumps),
+    (list, RDF + "JSON", json.dumps),
+)
+
+
+def bind(query: str, bindings: Mapping[str, Binding]) -> str:
+    """The query with the blocks ``VALUES ?name {}`` filled.
+
+    Args:
+        query: SPARQL text with an empty block for each parameter.
+        bindings: name (with no ``?``) to an IRI, a literal, a Python value, or a list of IRIs and literals.
+
+    Raises:
+        BadTerm: a name that the query has no block for, or a value that RDF has no term for.
+    """
+    blocks = _blocks(query)
+    unknown = set(bindings) - {name for name, _ in blocks}
+    if unknown:
+        raise BadTerm(f"the query has no block VALUES ?{min(unknown)} {{}}", field=min(unknown))
+    parts, position = [], 0
+    for name, inside in blocks:
+        if name in bindings:
+            parts += [query[position:inside], _terms(bindings[name])]
+            position = inside
+    return "".join([*parts, query[position:]])
+
+
+def parameters(query: str) -> frozenset[str]:
+    """Names of the parameters that a query has blocks for."""
+    return frozenset(name for name, _ in _blocks(query))
+
+
+@lru_cache(maxsize=512)
+def _blocks(query: str) -> tuple[tuple[str, int], ...]:
+    """Name of each empty block, and the offset of its inside."""
+    found, window = [], list[Token]()
+    for token in tokens(query):
+        window = [*window[-3:], token]
+        if _is_block(window):
+            found.append((window[1].text[1:], token.start))
+    return tuple(found)
+
+
+def _is_block(window: list[Token]) -> bool:
+    if len(window) < 4 or (window[2].text, window[3].text) != ("{", "}"):
+        return False
+    return window[0].text.upper() == "VALUES" and window[1].kind == "variable"
+
+
+def _terms(binding: Binding) -> str:
+    values: Iterable[Any] = binding if isinstance(binding, (list, tuple, set, frozenset)) else (binding,)
+    return " ".join(str(value if isinstance(value, (Iri, Literal)) else Literal.of(value)) for value in values)
