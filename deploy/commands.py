@@ -1,0 +1,268 @@
+"""The launcher's commands, apart from their spelling: run a plan, stop it, tell how it is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from deploy import health, plan, ports, processes, state
+from deploy.errors import FolderInUse, FolderUnusable, ServerMissing
+from deploy.logs import log_path, open_log
+from deploy.plan import Service, Settings
+from deploy.processes import Identity
+from deploy.restarts import RestartPolicy
+from deploy.state import Run
+from deploy.supervisor import TICK_SECONDS, Limits, Supervisor, Surroundings
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+"""The folder that holds the services' packages; they are started in it."""
+
+STOP_SECONDS = 60.0
+"""How long `down` waits for a launcher to stop its services before it kills all of them."""
+
+Report = Callable[[str], None]
+
+
+def find_oxigraph(python: str = sys.executable) -> str:
+    """The store's program: the one beside this Python, else the first on PATH.
+
+    Raises:
+        ServerMissing: there is none.
+    """
+    found = shutil.which("oxigraph", path=str(Path(python).parent)) or shutil.which("oxigraph")
+    if found is None:
+        raise ServerMissing(
+            "the store's program `oxigraph` is neither beside this Python nor on PATH",
+            f"run `{python} -m pip install oxigraph`, or name a running SPARQL 1.1 server with --store-url URL",
+        )
+    return found
+
+
+def up(settings: Settings, report: Report, ready_file: Path | None = None) -> int:
+    """Runs the whole stack until it is asked to stop; 0 then. Raises DeployError where it cannot be run."""
+    oxigraph = None if settings.store_url else find_oxigraph()
+    services = plan.services(settings, sys.executable, oxigraph)
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with state.folder_lock(settings.data):
+        make_folders(plan.folders(settings))
+        return supervise(
+            services, Surroundings(CHECKOUT, settings.data, environment), report, settings.store_url, ready_file
+        )
+
+
+def make_folders(folders: Sequence[Path]) -> None:
+    """The folders are there. Raises FolderUnusable where one cannot be made."""
+    try:
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderUnusable(
+            f"the folder {error.filename} cannot be made ({error.strerror})", "give another folder with --data DIR"
+        ) from error
+
+
+def supervise(
+    services: Sequence[Service],
+    around: Surroundings,
+    report: Report,
+    store_url: str | None = None,
+    ready_file: Path | None = None,
+    *,
+    policy: RestartPolicy | None = None,
+    limits: Limits | None = None,
+) -> int:
+    """Runs any plan in a data folder that the caller has locked, until SIGINT, SIGTERM or SIGHUP; 0 then.
+
+    None of the plan's processes is left when this returns or raises. `ready_file` is there, and holds the addresses as
+    JSON, while all services have been usable and the end was not asked for.
+    """
+    _end_leftovers(around.data, report)
+    ports.require_free(services)
+    urls = plan.addresses(services, store_url)
+    record = _recorder(around.data, urls)
+    supervisor = Supervisor(
+        services, around, report, changed=lambda: record("", supervisor), policy=policy, limits=limits
+    )
+    with _stopped_by_signals(supervisor):
+        try:
+            record("starting", supervisor)
+            if supervisor.start():
+                report(ready_text(around.data, urls))
+                record("ready", supervisor)
+                if ready_file:
+                    _announce(ready_file, urls)
+                supervisor.watch()
+        finally:
+            if ready_file:
+                ready_file.unlink(missing_ok=True)
+            record("stopping", supervisor)
+            supervisor.stop()
+            state.remove_run(around.data)
+    report("stopped")
+    return 0
+
+
+def _announce(ready_file: Path, urls: Mapping[str, str]) -> None:
+    try:
+        state.write_whole(ready_file, json.dumps(urls) + "\n")
+    except OSError as error:
+        raise FolderUnusable(
+            f"the ready file {ready_file} cannot be written ({error.strerror})", "give another with --ready-file FILE"
+        ) from error
+
+
+def ready_text(data: Path, urls: Mapping[str, str]) -> str:
+    """What a user wants to know once all services are usable."""
+    lines = [
+        ("tracker", "capture: export PLLIB_URL=", ""),
+        ("query_engine", "REST:    ", "/v1"),
+        ("query_engine", "SPARQL:  ", "/sparql"),
+        ("query_engine", "API:     ", "/docs"),
+    ]
+    told = [f"  {label}{urls[name]}{path}" for name, label, path in lines if name in urls]
+    return "\n".join([f"ready; the data is in {data}", *told, "Ctrl-C, or `python -m deploy down`, stops all"])
+
+
+def detach(arguments: Sequence[str], data: Path, report: Report) -> int:
+    """Starts `up` with these arguments in the background and waits until it is ready: 0 then, else its exit code."""
+    make_folders([data / "logs"])
+    log = open_log(data, "launcher")
+    came_from = os.fstat(log).st_size
+    command = [sys.executable, "-m", "deploy", "up", *arguments]
+    try:
+        launcher = subprocess.Popen(  # noqa: S603  (our own command line again)
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=CHECKOUT, start_new_session=True
+        )
+    finally:
+        os.close(log)
+    with log_path(data, "launcher").open(encoding="utf-8", errors="replace") as told:
+        told.seek(came_from)
+        try:
+            while launcher.poll() is None and not _is_ready(data, launcher.pid):
+                _pass_on(told, report)
+                time.sleep(TICK_SECONDS)
+        except KeyboardInterrupt:
+            launcher.terminate()
+            launcher.wait()
+        _pass_on(told, report)
+    if launcher.poll() is not None:
+        return launcher.returncode or 3
+    # It goes on without us; Python must not warn that it is left.
+    launcher.returncode = 0
+    return 0
+
+
+def _pass_on(told: TextIO, report: Report) -> None:
+    text = told.read().rstrip("\n")
+    if text:
+        report(text)
+
+
+def down(data: Path, report: Report) -> int:
+    """Stops what runs on the data folder, and waits until it has ended; 0 also when nothing ran.
+
+    Raises:
+        FolderInUse: its launcher runs on another machine.
+    """
+    run = state.read_run(data)
+    if run is None and not state.held(data):
+        report(f"nothing is running on {data}")
+        return 0
+    if run is None or (state.held(data) and not _is_ours(run)):
+        where = f"process {run.launcher.pid} on {run.host}" if run else "not known; it may be starting or ending"
+        raise FolderInUse(
+            f"the launcher of {data} cannot be stopped from here ({where})", "stop it there, or try again in a moment"
+        )
+    if processes.alive(run.launcher):
+        report(f"stopping the launcher (process {run.launcher.pid}) and its services")
+        _end(run.launcher, STOP_SECONDS, group=False)
+    _end_leftovers(data, report)
+    report("stopped")
+    return 0
+
+
+def status(data: Path, report: Report) -> int:
+    """Tells of the launcher and each service. 0 when all are usable, 1 when one is not or nothing runs."""
+    run = state.read_run(data)
+    if run is None or not (state.held(data) if run.host != state.host_name() else processes.alive(run.launcher)):
+        report(f"nothing is running on {data}")
+        return 1
+    report(f"launcher: process {run.launcher.pid} on {run.host}, {run.stage}; data in {data}")
+    all_usable = run.stage == "ready"
+    for service in run.services:
+        trouble = health.trouble(service.health_url)
+        all_usable = all_usable and trouble is None
+        who = f"process {service.process.pid}" if service.process else "waiting to be started again"
+        report(f"  {service.name:<13} {service.url}  {who}  {trouble or 'usable'}")
+    return 0 if all_usable else 1
+
+
+def _recorder(data: Path, urls: dict[str, str]) -> Callable[[str, Supervisor], None]:
+    """Writes the run record; an empty stage keeps the last one."""
+    launcher = processes.identify(os.getpid())
+    assert launcher is not None  # noqa: S101  (we are running)
+    last = ["starting"]
+
+    def record(stage: str, supervisor: Supervisor) -> None:
+        last[0] = stage or last[0]
+        # A full disk must not end the services that still run.
+        with contextlib.suppress(OSError):
+            state.write_run(data, Run(state.host_name(), launcher, last[0], urls, supervisor.states()))
+
+    return record
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(supervisor: Supervisor) -> Iterator[None]:
+    """Turns the signals that end a program into a request to stop, while the body runs."""
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    # nohup asks for a program that goes on after its terminal is closed.
+    numbers = [n for n in numbers if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda *_: supervisor.request_stop()) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_ours(run: Run) -> bool:
+    return run.host == state.host_name() and processes.alive(run.launcher)
+
+
+def _is_ready(data: Path, launcher: int) -> bool:
+    run = state.read_run(data)
+    return run is not None and run.launcher.pid == launcher and run.stage == "ready"
+
+
+def _end_leftovers(data: Path, report: Report) -> None:
+    """Ends the services that a launcher of this machine left when it was killed, and removes its record.
+
+    Where the kernel ends the services with their launcher (Linux) there are none.
+    """
+    run = state.read_run(data)
+    if run is not None and run.host == state.host_name():
+        for service in reversed(run.services):
+            if service.process and processes.alive(service.process):
+                report(f"ending {service.name} (process {service.process.pid}), left by a launcher that was killed")
+                _end(service.process, Limits().stop, group=True)
+    state.remove_run(data)
+
+
+def _end(process: Identity, seconds: float, *, group: bool) -> None:
+    """The process has ended, by SIGTERM or, after so many seconds, by SIGKILL."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if not processes.alive(process):
+            return
+        with contextlib.suppress(ProcessLookupError):
+            (os.killpg if group else os.kill)(process.pid, number)
+        processes.wait_until(lambda: not processes.alive(process), seconds)

@@ -1,0 +1,105 @@
+"""Which services a machine runs, in which order, and with which commands: pure, nothing here touches the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HOST = "127.0.0.1"
+"""Every service listens here and nowhere else."""
+
+STORE_QUERY_SECONDS = 30
+"""How long the store works on one query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The TCP ports of the four services on the loopback interface."""
+
+    tracker: int = 8470
+    manager: int = 8471
+    query: int = 8472
+    store: int = 8473
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `up` was asked for. `data` is absolute; `base` and `store_url` are None where the default holds."""
+
+    data: Path
+    ports: Ports = field(default_factory=Ports)
+    base: str | None = None
+    store_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process to run: `health_path` answers 200 once it is usable, `port_option` is the flag that moves it."""
+
+    name: str
+    command: tuple[str, ...]
+    port: int
+    port_option: str
+    health_path: str = "/health"
+
+    @property
+    def url(self) -> str:
+        """The service's address, with no slash at its end."""
+        return loopback_url(self.port)
+
+    @property
+    def health_url(self) -> str:
+        """What to GET to learn whether the service is usable."""
+        return self.url + self.health_path
+
+
+def loopback_url(port: int) -> str:
+    """The address of a service of this machine."""
+    return f"http://{HOST}:{port}"
+
+
+def services(settings: Settings, python: str, oxigraph: str | None) -> tuple[Service, ...]:
+    """The services in the order they are started; each may lean on those before it.
+
+    `python` runs the services; `oxigraph` is the store's program, which is not needed where the settings name a store.
+    """
+    store_url = settings.store_url or loopback_url(settings.ports.store)
+    run = (python, "-m")
+    base = ("--base", settings.base) if settings.base else ()
+    at_store = ("--store-url", store_url, *base)
+    ports = settings.ports
+    manager = (*run, "manager", *_listen(ports.manager), *at_store)
+    query = (*run, "query_engine", *_listen(ports.query), *at_store, "--data", str(settings.data / "query"))
+    to_manager = ("--manager-url", loopback_url(ports.manager))
+    tracker = (*run, "tracker", *_listen(ports.tracker), *to_manager, "--data", str(settings.data / "tracker"))
+    return (
+        *((_store(settings, oxigraph),) if oxigraph and not settings.store_url else ()),
+        Service("manager", manager, ports.manager, "--manager-port"),
+        Service("query_engine", query, ports.query, "--query-port"),
+        Service("tracker", tracker, ports.tracker, "--tracker-port"),
+    )
+
+
+def folders(settings: Settings) -> tuple[Path, ...]:
+    """The folders that must be there before the services start."""
+    own = ("tracker", "query", "logs") if settings.store_url else ("store", "tracker", "query", "logs")
+    return tuple(settings.data / name for name in own)
+
+
+def addresses(running: Sequence[Service], store_url: str | None = None) -> dict[str, str]:
+    """Where each service answers, by name; an outside store is listed under `store` too."""
+    found = {service.name: service.url for service in running}
+    return {**found, "store": store_url} if store_url else found
+
+
+def _listen(port: int) -> tuple[str, ...]:
+    return ("--host", HOST, "--port", str(port))
+
+
+def _store(settings: Settings, oxigraph: str) -> Service:
+    command = (
+        *(oxigraph, "serve", "--location", str(settings.data / "store")),
+        *("--bind", f"{HOST}:{settings.ports.store}", "--timeout-s", str(STORE_QUERY_SECONDS)),
+    )
+    return Service("store", command, settings.ports.store, "--store-port", "/query?query=ASK%7B%7D")
