@@ -1,1 +1,144 @@
+"""pllib: captures the provenance of Python scripts and learning workflows.
 
+::
+
+    import pllib
+
+    with pllib.workflow("prepare", study="digits") as wf:
+        with wf.task("crop", used={"raw": pllib.data("raw.npz"), "tile": 40}) as task:
+            ...
+            task.generated(train=pllib.data("train.npz"))
+
+Standard library only. No call raises into the script, waits for the network or prints a traceback, unless
+``pllib.configure(strict=True)``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from . import client as _client
+from ._boundary import nothing as _nothing
+from ._boundary import shielded as _shielded
+from ._version import __version__
+from .activities import Activity, Cycle, Section, Task, Workflow, current
+from .context import attach, carry
+from .decorators import (
+    Characteristic,
+    Dataset,
+    Domain,
+    Evaluation,
+    FeatureSet,
+    Hyperparameter,
+    Implementation,
+    LearningTask,
+    Model,
+    ModelHyperparameter,
+    recorded,
+    section,
+    task,
+    workflow,
+)
+from .errors import CaptureError, ConfigurationError, PllibError, SpoolError, TransportError
+from .references import (
+    Data,
+    Generated,
+    Handle,
+    Marked,
+    characteristic,
+    data,
+    dataset,
+    domain,
+    evaluation,
+    feature_set,
+    hyperparameter,
+    implementation,
+    learning_task,
+    model,
+    model_hyperparameter,
+)
+
+
+@_shielded(_nothing)
+def configure(**settings: Any) -> None:
+    """Sets where and how records go; see ``pllib.settings.Settings`` for all names.
+
+    Settings that are wrong are raised with ``strict=True``, else the call changes nothing and is counted in ``stats``.
+    """
+    _client.configure(settings)
+
+
+@_shielded(_nothing)
+def store(name: str, root: str) -> None:
+    """Says where a data store lies on this machine, so that paths under ``root`` are keys of it."""
+    _client.define_store(name, root)
+
+
+@_shielded(lambda *_: False)
+def flush(timeout: float = 5.0) -> bool:
+    """Whether everything recorded until now reached the tracker within ``timeout`` seconds."""
+    return _client.current().flush(timeout)
+
+
+@_shielded(lambda *_: {})
+def stats() -> Dict[str, Any]:
+    """The accounting of this process: accepted, delivered, refused, waiting, dropped (by reason), errors kept from the script."""
+    return _client.current().stats()
+
+
+@_shielded(_nothing)
+def shutdown() -> None:
+    """Ships what is left, for at most ``exit_timeout`` seconds, and ends the client; the end of the process does this."""
+    _client.close()
+
+
+__all__ = [
+    "Activity",
+    "CaptureError",
+    "Characteristic",
+    "ConfigurationError",
+    "Cycle",
+    "Data",
+    "Dataset",
+    "Domain",
+    "Evaluation",
+    "FeatureSet",
+    "Generated",
+    "Handle",
+    "Hyperparameter",
+    "Implementation",
+    "LearningTask",
+    "Marked",
+    "Model",
+    "ModelHyperparameter",
+    "PllibError",
+    "Section",
+    "SpoolError",
+    "Task",
+    "TransportError",
+    "Workflow",
+    "__version__",
+    "attach",
+    "carry",
+    "characteristic",
+    "configure",
+    "current",
+    "data",
+    "dataset",
+    "domain",
+    "evaluation",
+    "feature_set",
+    "flush",
+    "hyperparameter",
+    "implementation",
+    "learning_task",
+    "model",
+    "model_hyperparameter",
+    "recorded",
+    "section",
+    "shutdown",
+    "stats",
+    "store",
+    "task",
+    "workflow",
+]

@@ -20,7 +20,6 @@ that N-Triples, SPARQL or a URL would read as syntax, and distinct parts never g
 from __future__ import annotations
 
 import re
-from hashlib import blake2b
 from typing import Optional
 from urllib.parse import quote
 
@@ -79,6 +78,8 @@ def value_key(type_code: str, lexical: str) -> str:
     """
     if len(lexical) <= INLINE_KEY_LENGTH:
         return f"{type_code}-{encode(lexical)}"
+    from hashlib import blake2b  # only long values need it, and it is slow to import
+
     digest = blake2b(lexical.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     return f"{type_code}h-{digest}"
 

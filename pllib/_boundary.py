@@ -1,0 +1,64 @@
+"""The boundary between the library and the script it lives in: nothing of ours is raised through it.
+
+This is the client's only broad handler. What it swallows is counted and the first few are logged to the
+``pllib`` logger (which has no handler by default, so nothing is printed).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Callable, Dict, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LOG_LIMIT = 10
+
+strict = False
+swallowed: Dict[str, int] = {}
+"""Errors kept from the script: name of the call to count."""
+
+
+def report(where: str, error: BaseException) -> None:
+    """Counts an error that the script does not see, and logs the first ones."""
+    swallowed[where] = count = swallowed.get(where, 0) + 1
+    if count <= LOG_LIMIT:
+        import logging
+
+        logger = logging.getLogger("pllib")
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
+        logger.warning("%s: %s: %s", where, type(error).__name__, str(error)[:500])
+
+
+def shielded(fallback: Callable[..., Any]) -> Callable[[F], F]:
+    """Decorates a public call so that it returns ``fallback(*args)`` instead of raising an error of ours.
+
+    With ``strict`` set the error goes on to the caller. ``KeyboardInterrupt`` and ``SystemExit`` always do.
+    """
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:
+                if strict:
+                    raise
+                _report_safely(function.__qualname__, error)
+                return fallback(*args)
+
+        return cast(F, guarded)
+
+    return decorate
+
+
+def _report_safely(where: str, error: BaseException) -> None:
+    """Reports, also where the error's own ``__str__`` or a log handler raises."""
+    try:
+        report(where, error)
+    except Exception:  # noqa: BLE001 - part of the one boundary
+        swallowed[where] = swallowed.get(where, 0) + 1
+
+
+def nothing(*_: Any) -> None:
+    """Fallback of calls that return nothing."""

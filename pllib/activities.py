@@ -1,0 +1,415 @@
+"""Workflows, tasks, sections and cycles: what a script opens and closes, and the records that makes.
+
+Each is a context manager. The one that is open is known by context (``contextvars``), so nested ones find their parent;
+threads get it through ``carry`` or ``attach``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Dict, Generic, Iterable, Iterator, Mapping, Optional, Tuple, Type, TypeVar
+
+from . import client as clients
+from . import producer, values
+from ._boundary import nothing, shielded
+from .errors import CaptureError
+from .origins import Origins
+from .provml.iris import encode
+from .references import Generated
+
+Item = TypeVar("Item")
+STAGES = ("learning", "training", "validation", "evaluation", "feature_extraction")
+
+_open: ContextVar[Optional[Activity]] = ContextVar("pllib_activity", default=None)
+_texts: Dict[str, str] = {}
+
+
+def quoted(name: str) -> str:
+    """The name as a part of an id; remembered, since scripts use few names many times."""
+    found = _texts.get(name)
+    if found is None:
+        if len(_texts) > 10_000:
+            _texts.clear()
+        found = _texts[name] = encode(values.bounded_name(name))
+    return found
+
+
+def current() -> Optional[Activity]:
+    """The activity that is open here, or ``None``."""
+    return _open.get()
+
+
+class Activity:
+    """What workflows, tasks, sections, cycles and iterations have in common.
+
+    Attributes:
+        wf: wire id of the workflow execution, ``{workflow}/{execution}``.
+        id: wire id in it, ``{name}/{number}``; ``""`` for the workflow execution itself.
+    """
+
+    kind = "task"
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        parent: Optional[Activity] = None,
+        used: Optional[Mapping[str, Any]] = None,
+        stage: Optional[str] = None,
+        person: Optional[str] = None,
+        meta: Optional[Mapping[str, Any]] = None,
+    ) -> None:
+        self.name = name
+        self.parent = parent
+        self.stage = stage
+        self.person = person
+        self.wf = self.id = ""
+        self._given_used: Dict[str, Any] = dict(used) if used else {}
+        self._given: Dict[str, Any] = {}
+        self._meta: Dict[str, Any] = dict(meta) if meta else {}
+        self._began: Optional[Tuple[int, int]] = None
+        self._client: Optional[clients.Client] = None
+        self._origins: Optional[Origins] = None
+        self._match = False
+        self._outer: Optional[Activity] = None
+        self._ended = False
+
+    # -- what a script calls ------------------------------------------------------------------------------------
+
+    @shielded(lambda self: self)
+    def begin(self) -> Activity:
+        """Records the begin; ``with`` does this."""
+        if self._began is None and clients.current().settings.enabled:
+            self._begin()
+        return self
+
+    @shielded(nothing)
+    def end(self, error: Optional[BaseException] = None) -> None:
+        """Records the end, with what was generated; ``with`` does this. Failed when there is an ``error``."""
+        if self._began is None or self._ended:
+            return
+        self._ended = True
+        if self._client is clients.current():  # in a forked child the parent's activities end in the parent
+            self._end(error)
+
+    @shielded(nothing)
+    def used(self, *mappings: Mapping[str, Any], **named: Any) -> None:
+        """Adds values that were used; recorded when the activity ends."""
+        self._check_open("used")
+        for mapping in mappings:
+            self._given_used.update(mapping)
+        self._given_used.update(named)
+
+    @shielded(lambda self, *_: Generated(self.wf, self.id, {}))
+    def generated(self, *mappings: Mapping[str, Any], **named: Any) -> Generated:
+        """Adds values that were generated; recorded when the activity ends.
+
+        Returns:
+            handles by name: hand them to another task's ``used`` for an exact link.
+        """
+        self._check_open("generated")
+        for mapping in mappings:
+            named.update(mapping)
+        given = self._given
+        if given:
+            for name in given.keys() & named.keys():
+                if given[name] is not named[name]:
+                    self._keep_overwritten(name)
+        given.update(named)
+        return Generated(self.wf, self.id, named)
+
+    @shielded(nothing)
+    def annotate(self, *mappings: Mapping[str, Any], **named: Any) -> None:
+        """Adds metadata of your own: no values of the workflow, only remarks."""
+        for mapping in mappings:
+            self._meta.update(mapping)
+        self._meta.update(named)
+
+    @shielded(nothing)
+    def output(self, stdout: Optional[str] = None, stderr: Optional[str] = None) -> None:
+        """Adds what the activity printed (the last 100,000 characters of each are kept)."""
+        for name, text in (("stdout", stdout), ("stderr", stderr)):
+            if text is not None:
+                self._given_output = {**getattr(self, "_given_output", {}), name: values.optional_text(text)}
+
+    def task(
+        self, name: str, *, used: Optional[Mapping[str, Any]] = None, stage: Optional[str] = None, **options: Any
+    ) -> Task:
+        """A task inside this activity; for ``with``."""
+        return Task(name, parent=self, used=used, stage=_checked_stage(stage), **options)
+
+    def section(self, name: str, *, used: Optional[Mapping[str, Any]] = None, **options: Any) -> Section:
+        """A part of a learning stage, such as an epoch, or a batch in an epoch; for ``with``."""
+        return Section(
+            name, parent=self, used=used, stage=options.pop("stage", None) or self.stage or "learning", **options
+        )
+
+    def cycle(self, name: str, items: Iterable[Item], **options: Any) -> Cycle[Item]:
+        """A loop whose iterations are recorded: ``for item in wf.cycle("shot", shots): ...``."""
+        return Cycle(name, items, parent=self, **options)
+
+    @property
+    def token(self) -> str:
+        """Text with which another thread or process can go on inside this activity: see ``attach``."""
+        return f"{self.wf} {self.id} {self.stage or '-'}"
+
+    # -- context ------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Any:
+        self._outer = _open.get()
+        self.begin()
+        _open.set(self)
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        _open.set(self._outer)
+        self._outer = None
+        self.end(error)
+
+    # -- records ------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        client = self._client = clients.current()
+        if self.parent is None:
+            self.parent = _open.get() or implicit_workflow()
+        parent = self.parent
+        if parent._began is None:
+            parent.begin()
+        self.wf, self._match = parent.wf, parent._match
+        self._origins = parent._origins
+        number = next(client.numbers)
+        # In an execution of this process the record's number is enough; elsewhere the producer makes it unique.
+        self.id = (
+            f"{quoted(self.name)}/{number}" if parent._own() else f"{quoted(self.name)}/{client.producer}-{number}"
+        )
+        up = f',"up":"{parent.id}"' if parent.id else ""
+        self._emit_begin(client, number, f'"id":"{self.id}"{up}')
+
+    def _own(self) -> bool:
+        """Whether this workflow execution was begun by this process and belongs to it alone."""
+        return f"/{self._client.producer}-" in self.wf if self._client is not None else False
+
+    def _emit_begin(self, client: clients.Client, number: int, identity: str) -> None:
+        wall, steady = time.time_ns() // 1000, time.monotonic_ns()
+        self._began = wall, steady
+        head = f'{{"n":{number},"op":"begin","t":{wall},"m":{steady},"kind":"{self.kind}","wf":"{self.wf}"'
+        if identity:
+            head += "," + identity
+        if self.stage:
+            head += f',"stage":"{self.stage}"'
+        if self._match:
+            head += ',"match":true'
+        parts: Dict[str, Any] = {}
+        if self.person:
+            parts["person"] = values.bounded_name(self.person)
+        if self._given_used:
+            self._put_used(parts)
+        self._more_parts(parts)
+        client.accept(head, parts)
+
+    def _more_parts(self, parts: Dict[str, Any]) -> None:
+        """Fields that only some kinds have in their begin."""
+
+    def _put_used(self, parts: Dict[str, Any]) -> None:
+        found, links = self._origins.used(_named(self._given_used))  # type: ignore[union-attr]
+        if found:
+            parts["used"] = found
+        if links:
+            parts["links"] = links
+        self._given_used = {}
+
+    def _end(self, error: Optional[BaseException]) -> None:
+        client, origins = self._client, self._origins
+        if client is None or origins is None or self._began is None:
+            return
+        wall, steady = time.time_ns() // 1000, time.monotonic_ns()
+        ended = self._began[0] + max(0, steady - self._began[1]) // 1000
+        status = "finished" if error is None else "failed"
+        head = f'{{"n":{next(client.numbers)},"op":"end","t":{ended},"m":{steady},"kind":"{self.kind}","wf":"{self.wf}"'
+        if self.id:
+            head += f',"id":"{self.id}"'
+        head += f',"status":"{status}"'
+        if self._match:
+            head += ',"match":true'
+        if abs(wall - ended) > 1000:
+            head += f',"clock":{wall}'
+        parts: Dict[str, Any] = {}
+        if self._given_used:
+            self._put_used(parts)
+        if self._given:
+            parts["generated"] = origins.generated(_named(self._given), self.id)
+        if error is not None:
+            parts["error"] = _error_facts(error)
+        if self._meta:
+            parts["meta"] = _meta_facts(self._meta)
+        parts.update(getattr(self, "_given_output", {}))
+        client.accept(head, parts)
+        self._given = {}
+
+    def _check_open(self, call: str) -> None:
+        if self._ended:
+            raise CaptureError(f"{self.name}: {call}() after the end; call it inside the with block")
+
+    def _keep_overwritten(self, name: str) -> None:
+        """One execution generates one value a name; what is replaced goes into the metadata rather than away."""
+        self._meta.setdefault("replaced", {}).setdefault(str(name), []).append(values.exact(self._given[name]))
+
+
+class Workflow(Activity):
+    """One execution of a workflow.
+
+    Args:
+        name: the workflow, the same in all its executions.
+        study: the study or project it belongs to.
+        execution: id of the execution, when several processes share one; else a new one is made.
+        match: whether equal values of other processes of the execution may be meant (identity rule 5); by
+            default when the execution is shared.
+    """
+
+    kind = "workflow"
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        study: Optional[str] = None,
+        execution: Optional[str] = None,
+        match: Optional[bool] = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(name, **options)
+        self.study = study
+        self._execution = execution
+        self._wants_match = match
+
+    def _begin(self) -> None:
+        client = self._client = clients.current()
+        number = next(client.numbers)
+        shared = self._execution or client.settings.execution
+        self.wf = f"{quoted(self.name)}/{quoted(shared) if shared else f'{client.producer}-{number}'}"
+        if shared is None and producer.many_processes():
+            shared = "job"
+        self._match = bool(shared) if self._wants_match is None else self._wants_match
+        self._origins = Origins(self.wf, lambda data, origins: clients.encode_data(data, origins.facts))
+        self.person = self.person or client.settings.person
+        self._emit_begin(client, number, "")
+
+    def _more_parts(self, parts: Dict[str, Any]) -> None:
+        if self.study:
+            parts["study"] = values.bounded_name(self.study)
+
+
+class Task(Activity):
+    """One execution of a data transformation; with ``stage``, of a learning stage."""
+
+
+class Section(Activity):
+    """One execution of a section of a learning stage: an epoch, a batch."""
+
+    kind = "section"
+
+
+class Iteration(Activity):
+    """One turn of a cycle."""
+
+    kind = "iteration"
+
+
+class Cycle(Activity, Generic[Item]):
+    """A loop: iterating over it yields the items, each turn an iteration that tasks inside belong to."""
+
+    kind = "cycle"
+
+    def __init__(self, name: str, items: Iterable[Item], **options: Any) -> None:
+        super().__init__(name, **options)
+        self._items = items
+        self.iteration: Optional[Iteration] = None
+
+    def __iter__(self) -> Iterator[Item]:
+        with self:
+            for item in self._items:
+                with Iteration(self.name, parent=self, stage=None) as iteration:
+                    self.iteration = iteration
+                    yield item
+
+
+class Remote(Activity):
+    """An activity that was opened elsewhere (another thread's or process's), by its token. Its end is not ours."""
+
+    def __init__(self, token: str) -> None:
+        wf, _, rest = token.partition(" ")
+        identifier, _, stage = rest.partition(" ")
+        if wf.count("/") != 1 or (identifier and identifier.count("/") != 1):
+            raise CaptureError(f"not the token of an activity: {token[:100]!r}")
+        super().__init__(wf.split("/")[0], stage=None if stage in ("", "-") else stage)
+        self.wf, self.id = wf, identifier
+        self._began = (0, 0)
+        self._ended = True
+        self._match = True
+        self._client = clients.current()
+        self._origins = Origins(wf, lambda data, origins: clients.encode_data(data, origins.facts))
+
+
+_implicit: Dict[int, Workflow] = {}
+
+
+def implicit_workflow() -> Workflow:
+    """The workflow of tasks that stand outside one: named after the script, ends with the process."""
+    found = _implicit.get(os.getpid())
+    if found is None:
+        script = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] not in ("", "-c") else "interactive"
+        found = _implicit[os.getpid()] = Workflow(os.path.splitext(script)[0] or "script")
+        found.begin()
+    return found
+
+
+def _end_implicit() -> None:
+    found = _implicit.pop(os.getpid(), None)
+    if found is not None:
+        found.end()
+
+
+clients._at_end.append(_end_implicit)
+
+
+def _checked_stage(stage: Optional[str]) -> Optional[str]:
+    if stage is not None and stage not in STAGES:
+        from ._boundary import report, strict
+
+        error = CaptureError(f"no stage is called {stage!r}; there are: {', '.join(STAGES)}")
+        if strict:
+            raise error
+        report("stage", error)
+        return "learning"
+    return stage
+
+
+_TEXT = frozenset((str,))
+
+
+def _named(given: Dict[str, Any]) -> Dict[str, Any]:
+    """The mapping with names that are text (nearly always it is the very one)."""
+    if "" not in given and _TEXT.issuperset(map(type, given)) and max(map(len, given), default=0) <= 500:
+        return given
+    return {values.bounded_name(name): value for name, value in given.items()}
+
+
+def _error_facts(error: BaseException) -> Dict[str, str]:
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return {"type": name, "message": _message(error)}
+
+
+@shielded(lambda error: "(its message could not be made)")
+def _message(error: BaseException) -> str:
+    return values._utf8(str(error))[:2000]
+
+
+def _meta_facts(meta: Dict[str, Any]) -> Dict[str, Any]:
+    return {values.bounded_name(name): values.exact(value) for name, value in meta.items()}

@@ -1,0 +1,191 @@
+"""Which generated value a used one is: identity rules 2 and 3 (docs/reference/identity.md), inside one process.
+
+Objects (arrays, frames, models, …) are known by identity, for as long as they live. Numbers, strings and structures are known by
+(attribute, type, value) among what the workflow execution has generated so far.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
+
+from . import values as wire
+from .references import Data, Handle, Marked
+
+Origin = Tuple[str, str]
+Json = Any
+Links = Dict[str, List[str]]
+EncodeData = Callable[[Data, "Origins"], Json]
+
+MAX_REMEMBERED = 50_000
+MAX_CANDIDATES = 8
+
+_SCALARS = frozenset((str, float, int, bool))
+
+
+class Origins:
+    """What one workflow execution has generated in this process, bounded to the newest ``MAX_REMEMBERED`` values.
+
+    Args:
+        wf: wire id of the workflow execution.
+        encode_data: makes the wire form of a data reference.
+    """
+
+    __slots__ = ("_by_object", "_by_value", "_encode_data", "wf")
+
+    def __init__(self, wf: str, encode_data: EncodeData) -> None:
+        self.wf = wf
+        self._encode_data = encode_data
+        self._by_value: Dict[Tuple[str, Any, Any], Union[str, List[str]]] = {}
+        self._by_object: Dict[int, Tuple[Any, str, str]] = {}
+
+    def used(self, given: Mapping[str, Any]) -> Tuple[Dict[str, Json], Links]:
+        """Wire form of used values, and apart from them those whose one origin is known by name and value.
+
+        Returns:
+            values by name; and for each execution that generated some, under the same names, these names.
+        """
+        origin_of = self._by_value.get
+        found: Dict[str, Json] = {}
+        links: Links = {}
+        for name, value in given.items():
+            kind = type(value)
+            if kind in _SCALARS:
+                origin = origin_of((name, kind, value))
+                if origin is None:
+                    found[name] = value if kind is not str or len(value) < 1000 else wire.exact(value)
+                elif type(origin) is not str:
+                    found[name] = _reference(name, value, origin)
+                elif origin in links:
+                    links[origin].append(name)
+                else:
+                    links[origin] = [name]
+            elif value is None:
+                found[name] = None
+            else:
+                found[name] = self._used_object(name, value)
+        return found, links
+
+    def generated(self, given: Mapping[str, Any], identifier: str) -> Dict[str, Json]:
+        """Wire form of generated values, which are remembered as made by execution ``identifier``."""
+        by_value = self._by_value
+        remember = by_value.setdefault
+        found: Dict[str, Json] = {}
+        for name, value in given.items():
+            kind = type(value)
+            if kind in _SCALARS:
+                found[name] = value if kind is not str or len(value) < 1000 else wire.exact(value)
+                key = (name, kind, value)
+                if remember(key, identifier) is not identifier:
+                    self._add_candidate(key, identifier)
+            elif value is None:
+                found[name] = None
+            else:
+                found[name] = self._generated_object(name, value, identifier)
+        if len(by_value) > MAX_REMEMBERED:
+            self._forget()
+        return found
+
+    def encode(self, value: Any) -> Json:
+        """Wire form of a value with no regard to where it comes from."""
+        if isinstance(value, Marked):
+            return self._marked(value, self.encode(value.value))
+        return self._encode_data(value, self) if isinstance(value, Data) else wire.exact(value)
+
+    def facts(self, given: Mapping[str, Any]) -> Dict[str, Json]:
+        return {wire.bounded_name(name): self.encode(value) for name, value in given.items()}
+
+    def _used_object(self, name: str, value: Any) -> Json:
+        if isinstance(value, Handle):
+            reference = {"$": "ref", "id": value.id, "name": value.name}
+            return reference if value.wf == self.wf else {**reference, "wf": value.wf}
+        if isinstance(value, Marked):
+            return self._marked(value, self._used_one(name, value.value))
+        if isinstance(value, Data):
+            return self._encode_data(value, self)
+        known = self._by_object.get(id(value))
+        if known is not None and known[0]() is value:
+            return {"$": "ref", "id": known[1], "name": known[2]}
+        encoded = self._path_or_value(value)
+        if type(encoded) in _SCALARS:  # numpy's numbers, enum members: the same as Python's
+            return self._used_one(name, encoded)
+        origin = self._by_value.get((name, "json", _key(encoded)))
+        return encoded if origin is None else _reference(name, encoded, origin)
+
+    def _used_one(self, name: str, value: Any) -> Json:
+        found, links = self.used({name: value})
+        return found[name] if found else _reference(name, value, next(iter(links)))
+
+    def _generated_object(self, name: str, value: Any, identifier: str) -> Json:
+        if isinstance(value, Handle):
+            value = value.value
+        if isinstance(value, Marked):
+            inner = self.generated({name: value.value}, identifier)[name]
+            return self._marked(value, inner)
+        if isinstance(value, Data):
+            return self._encode_data(value, self)
+        encoded = self._path_or_value(value)
+        if type(encoded) in _SCALARS:
+            return self.generated({name: encoded}, identifier)[name]
+        if isinstance(encoded, dict) and encoded["$"] == "summary":
+            self._remember_object(name, value, identifier)
+        elif not (isinstance(encoded, dict) and encoded["$"] == "data"):
+            key = (name, "json", _key(encoded))
+            if key in self._by_value:
+                self._add_candidate(key, identifier)
+            else:
+                self._by_value[key] = identifier
+        return encoded
+
+    def _path_or_value(self, value: Any) -> Json:
+        """Path objects are data references; everything else is a value."""
+        if hasattr(value, "__fspath__") and not isinstance(value, type):
+            return self._encode_data(Data(str(value.__fspath__()), None, None, None, None), self)
+        return wire.exact(value)
+
+    def _marked(self, marked: Marked, inner: Json) -> Json:
+        if isinstance(inner, dict):
+            found = {**inner, "as": marked.meaning}
+        else:
+            found = {"$": "value", "v": inner, "as": marked.meaning}
+        if marked.facts:
+            found["facts"] = self.facts(marked.facts)
+        return found
+
+    def _remember_object(self, name: str, value: Any, identifier: str) -> None:
+        try:
+            alive: Callable[[], Optional[Any]] = weakref.ref(value, self._forgetter(id(value)))
+        except TypeError:
+            return  # cannot be watched, so an address taken again could not be told apart
+        self._by_object[id(value)] = (alive, identifier, name)
+
+    def _forgetter(self, address: int) -> Callable[[Any], None]:
+        objects = self._by_object
+
+        def forget(reference: Any) -> None:
+            known = objects.get(address)
+            if known is not None and known[0] is reference:
+                del objects[address]
+
+        return forget
+
+    def _add_candidate(self, key: Tuple[str, Any, Any], identifier: str) -> None:
+        known = self._by_value[key]
+        candidates = [known] if isinstance(known, str) else known
+        if identifier not in candidates and len(candidates) < MAX_CANDIDATES:
+            self._by_value[key] = [*candidates, identifier]
+
+    def _forget(self) -> None:
+        oldest = list(self._by_value)[: MAX_REMEMBERED // 5]
+        for key in oldest:
+            self._by_value.pop(key, None)
+
+
+def _reference(name: str, encoded: Json, origin: Union[str, List[str]]) -> Json:
+    if isinstance(origin, str):
+        return {"$": "ref", "id": origin, "name": name}
+    return {"$": "among", "v": encoded, "of": [[identifier, name] for identifier in origin]}
+
+
+def _key(encoded: Json) -> str:
+    return repr(encoded)

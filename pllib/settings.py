@@ -1,0 +1,122 @@
+"""Settings of the client: arguments of ``configure`` over ``PLLIB_*`` variables over a file over the defaults.
+
+Read when the client starts, that is at the first capture or ``configure``, never at import. The file is named by
+``PLLIB_CONFIG``, else ``pllib.json`` in the working folder: one JSON object with the keys below.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Dict, Mapping, NamedTuple, Optional
+
+from .errors import ConfigurationError
+
+MODES = ("memory", "process", "node", "disk")
+
+
+class Settings(NamedTuple):
+    """All settings, each also as ``PLLIB_<NAME>`` in the environment.
+
+    ``url`` tracker; ``token`` sent as bearer; ``ca`` file of certificate authorities; ``mode`` one of ``MODES``;
+    ``spool`` folder; ``store`` name of the file system that unnamed paths belong to; ``person`` who is responsible;
+    ``execution`` id of the workflow execution that several processes share; ``interval`` seconds between shipments;
+    ``batch_records`` and ``batch_bytes`` bounds of one; ``queue_records`` bound of the queue in memory;
+    ``segment_bytes`` size at which a spool file is rotated; ``spool_bytes`` most that one process keeps on disk;
+    ``timeout`` seconds for a tracker's answer; ``exit_timeout`` seconds spent shipping at exit; ``stat`` whether files
+    get the state identity they have on disk; ``strict`` whether errors are raised into the script;
+    ``enabled`` whether anything is captured at all.
+    """
+
+    url: str = "http://127.0.0.1:8470"
+    token: Optional[str] = None
+    ca: Optional[str] = None
+    mode: str = "process"
+    spool: Optional[str] = None
+    store: Optional[str] = None
+    person: Optional[str] = None
+    execution: Optional[str] = None
+    interval: float = 0.1
+    batch_records: int = 2000
+    batch_bytes: int = 1_000_000
+    queue_records: int = 20_000
+    segment_bytes: int = 8_000_000
+    spool_bytes: int = 2_000_000_000
+    timeout: float = 10.0
+    exit_timeout: float = 5.0
+    stat: bool = True
+    strict: bool = False
+    enabled: bool = True
+
+
+_TRUE = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def _convert(name: str, value: Any, like: Any, source: str) -> Any:
+    if value is None or like is None or isinstance(like, str):
+        return value if value is None else str(value)
+    try:
+        if isinstance(like, bool):
+            return value if isinstance(value, bool) else _TRUE[str(value).strip().lower()]
+        number = type(like)(value)
+    except (KeyError, TypeError, ValueError) as error:
+        kind = "yes or no" if isinstance(like, bool) else f"a number like {like}"
+        raise ConfigurationError(f"{name} ({source}) is {value!r}; it takes {kind}") from error
+    if number <= 0:
+        raise ConfigurationError(f"{name} ({source}) is {value!r}; it takes a number above 0")
+    return number
+
+
+def _from_file(environ: Mapping[str, str]) -> Dict[str, Any]:
+    path = environ.get("PLLIB_CONFIG") or "pllib.json"
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+    except FileNotFoundError:
+        if "PLLIB_CONFIG" in environ:
+            raise ConfigurationError(f"PLLIB_CONFIG names {path}, which does not exist") from None
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"{path} must hold one JSON object of settings")
+    return found
+
+
+def load(arguments: Mapping[str, Any], environ: Optional[Mapping[str, str]] = None) -> Settings:
+    """The settings in force.
+
+    Args:
+        arguments: what the script gave; wins over everything.
+
+    Raises:
+        ConfigurationError: a name is unknown or a value impossible; the message names it and where it came from.
+    """
+    environ = os.environ if environ is None else environ
+    defaults = Settings()._asdict()
+    chosen = dict(defaults)
+    sources = (
+        ("configuration file", _from_file(environ)),
+        (
+            "environment",
+            {key: environ[f"PLLIB_{key.upper()}"] for key in defaults if environ.get(f"PLLIB_{key.upper()}")},
+        ),
+        ("argument", arguments),
+    )
+    for source, values in sources:
+        for name, value in values.items():
+            if name not in defaults:
+                raise ConfigurationError(f"no setting is called {name!r} ({source}); there are: {', '.join(defaults)}")
+            chosen[name] = _convert(name, value, defaults[name], source)
+    if chosen["mode"] not in MODES:
+        raise ConfigurationError(f"mode is {chosen['mode']!r}; it takes one of {', '.join(MODES)}")
+    if not chosen["url"].startswith(("http://", "https://")):
+        raise ConfigurationError(f"url is {chosen['url']!r}; it takes an address like http://127.0.0.1:8470")
+    return Settings(**chosen)
+
+
+def default_spool(environ: Optional[Mapping[str, str]] = None) -> str:
+    """Folder for spool files when none is configured: the user's state folder."""
+    environ = os.environ if environ is None else environ
+    state = environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(state, "pllib", "spool")
