@@ -122,18 +122,18 @@ def _marked(session: str) -> dict[int, str]:
     Where there is no /proc, nothing can be said.
     """
     mark = f"{MARK}={session}".encode()
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (folder / "environ").read_bytes() and _state(folder) != "Z":
-                found[int(folder.name)] = (
-                    (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                )
-        except OSError:
-            continue
+    lines = {int(folder.name): _command_line(folder, mark) for folder in Path("/proc").glob("[0-9]*")}
     # Python's own keeper of shared memory lives as long as this process does.
-    return {pid: line for pid, line in found.items() if "multiprocessing" not in line}
+    return {pid: line for pid, line in lines.items() if line and "multiprocessing" not in line}
 
 
-def _state(folder: Path) -> str:
-    return (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+def _command_line(process: Path, mark: bytes) -> str | None:
+    """The command line of a running process whose environment holds the mark; else None."""
+    try:
+        if mark not in (process / "environ").read_bytes():
+            return None
+        state = (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+        line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return None
+    return None if state == "Z" else line

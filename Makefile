@@ -1,0 +1,55 @@
+# Every target does all its own set-up: it finds a Python, makes .venv and installs what it needs, once.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench up down clean
+MAKEFLAGS += --no-print-directory
+
+ARGS ?=
+PYTHON := .venv/bin/python
+BASE_PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$python; break; fi; done)
+
+need_python = @test -n "$(BASE_PYTHON)" || { \
+	echo "error: no Python 3.11 or later was found; install one, or name it: make $@ BASE_PYTHON=/path/to/python" >&2; exit 2; }
+prepare = @$(BASE_PYTHON) -m deploy.environment
+
+help:  ## this list
+	@echo "make TARGET [ARGS=\"...\"]"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 | \2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
+
+demo:  ## three scripts on real data, captured while they run, and the answers about them
+	$(need_python)
+	$(prepare) demo
+	@$(PYTHON) examples/digits/demo.py $(ARGS)
+
+test:  ## all tests; ARGS are pytest's
+	$(need_python)
+	$(prepare) test
+	@$(PYTHON) -m pytest $(ARGS)
+
+check:  ## lint, format, types, and which module may import which
+	$(need_python)
+	$(prepare) check
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+	@.venv/bin/lint-imports --no-logo
+
+bench:  ## the measures, as ratios to a stated floor
+	$(need_python)
+	$(prepare) demo
+	@if [ -f bench/run.py ]; then $(PYTHON) bench/run.py $(ARGS); else echo "bench/run.py is not there" >&2; exit 2; fi
+
+up:  ## start the services and watch them; Ctrl-C stops them; ARGS are those of `python -m deploy up`
+	$(need_python)
+	$(prepare)
+	@$(PYTHON) -m deploy up $(ARGS)
+
+down:  ## stop the services; ARGS="--data DIR" for another folder than ./data
+	$(need_python)
+	@$(BASE_PYTHON) -m deploy down $(ARGS)
+
+clean:  ## remove .venv, caches and builds; data folders stay
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
