@@ -108,17 +108,22 @@ class Client:
             return MemoryQueue(self.producer, settings.queue_records)
         import tempfile
 
-        for folder in (self.spool, os.path.join(tempfile.gettempdir(), f"pllib-spool-{_user_id()}")):
-            try:
-                sink = SpoolWriter(folder, self.producer, settings.segment_bytes, settings.spool_bytes)
-                self.spool = folder
-                return sink
-            except SpoolError as error:
-                if settings.strict:
-                    raise
-                _boundary.report("spool", error)
-        self._deferred = True
-        return MemoryQueue(self.producer, settings.queue_records)
+        fallback = os.path.join(tempfile.gettempdir(), f"pllib-spool-{_user_id()}")
+        sink = self._spool_in(self.spool) or self._spool_in(fallback)
+        if sink is None:
+            self._deferred = True
+            return MemoryQueue(self.producer, settings.queue_records)
+        self.spool = sink.spool
+        return sink
+
+    def _spool_in(self, folder: str) -> Optional[SpoolWriter]:
+        try:
+            return SpoolWriter(folder, self.producer, self.settings.segment_bytes, self.settings.spool_bytes)
+        except SpoolError as error:
+            if self.settings.strict:
+                raise
+            _boundary.report("spool", error)
+            return None
 
     def accept(self, head: str, parts: Dict[str, Json]) -> None:
         """Takes one record: JSON text that was begun and the fields still to encode (which nobody changes any more)."""

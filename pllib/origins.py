@@ -144,10 +144,8 @@ class Origins:
         return wire.exact(value)
 
     def _marked(self, marked: Marked, inner: Json) -> Json:
-        if isinstance(inner, dict):
-            found = {**inner, "as": marked.meaning}
-        else:
-            found = {"$": "value", "v": inner, "as": marked.meaning}
+        found = dict(inner) if isinstance(inner, dict) else {"$": "value", "v": inner}
+        found["as"] = marked.meaning
         if marked.facts:
             found["facts"] = self.facts(marked.facts)
         return found

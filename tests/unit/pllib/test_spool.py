@@ -1,0 +1,133 @@
+"""Frames and spool files: what was written is read, whatever happened to the file."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pllib import frames, spool
+from pllib.errors import SpoolError
+
+PRODUCER = "3f" + "0" * 30
+payloads = st.lists(st.binary(min_size=1, max_size=60).map(lambda b: b.replace(b"\n", b" ")), max_size=8)
+
+
+@given(payloads)
+def test_frames_read_back(written):
+    data = b"".join(map(frames.encode, written))
+    assert [frame.payload for frame in frames.decode(data)] == written
+
+
+@given(payloads, st.data())
+def test_a_cut_at_any_byte_loses_only_the_cut_frame(written, data):
+    whole = b"".join(map(frames.encode, written))
+    cut = data.draw(st.integers(0, len(whole)))
+    complete = sum(len(whole[:cut]) >= len(b"".join(map(frames.encode, written[: n + 1]))) for n in range(len(written)))
+    assert [f.payload for f in frames.decode(whole[:cut])] == written[:complete]
+
+
+def test_every_flipped_bit_harms_no_other_frame():
+    written = [b'{"n":0}', b'{"n":1,"x":"abc"}', b'{"n":2}']
+    whole = bytearray(b"".join(map(frames.encode, written)))
+    first, second = len(frames.encode(written[0])), len(frames.encode(written[1]))
+    for bit in range(first * 8, (first + second) * 8):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        found = [f.payload for f in frames.decode(bytes(damaged)) if f.payload is not None]
+        assert found[0] == written[0]
+        assert written[2] in found or (bit // 8 == first + second - 1)  # a lost newline takes the next frame with it
+        assert all(payload in written for payload in found)
+
+
+def writer(folder, **options):
+    return spool.SpoolWriter(
+        str(folder), PRODUCER, options.get("segment_bytes", 100), options.get("spool_bytes", 10_000)
+    )
+
+
+def test_files_rotate_and_are_read_in_order_and_deleted_when_taken(tmp_path):
+    sink = writer(tmp_path)
+    written = [b'{"n":%d}' % n for n in range(30)]
+    assert all(sink.accept(payload) for payload in written)
+    assert len(spool.segments(str(tmp_path), PRODUCER)) > 3
+    reader = spool.SpoolReader(str(tmp_path), PRODUCER)
+    assert reader.left() == 30
+    found: list[bytes] = []
+    while batch := reader.take(7, 1000):
+        found += batch.payloads
+        reader.done(batch)
+    assert found == written
+    assert len(spool.segments(str(tmp_path), PRODUCER)) == 1
+    sink.accept(b'{"n":30}')
+    again = spool.SpoolReader(str(tmp_path), PRODUCER)
+    assert again.take(7, 1000).payloads == [b'{"n":30}']
+    sink.close()
+
+
+def test_what_was_taken_is_remembered_and_the_rest_comes_again(tmp_path):
+    sink = writer(tmp_path)
+    for n in range(4):
+        sink.accept(b'{"n":%d}' % n)
+    reader = spool.SpoolReader(str(tmp_path), PRODUCER)
+    reader.done(reader.take(2, 1000))
+    reader.take(2, 1000)  # not acknowledged
+    assert spool.SpoolReader(str(tmp_path), PRODUCER).take(9, 1000).payloads == [b'{"n":2}', b'{"n":3}']
+    sink.close()
+
+
+def test_damage_and_a_torn_end_are_passed_over_and_counted(tmp_path):
+    sink = writer(tmp_path, segment_bytes=10_000)
+    for n in range(3):
+        sink.accept(b'{"n":%d}' % n)
+    sink.close()
+    path = spool.segment_path(str(tmp_path), PRODUCER, 1)
+    with open(path, "r+b") as file:
+        file.seek(15)
+        file.write(b"#")
+        file.seek(0, os.SEEK_END)
+        file.write(b"20 0000")
+    reader = spool.SpoolReader(str(tmp_path), PRODUCER)
+    batch = reader.take(10, 1000)
+    assert batch.payloads == [b'{"n":1}', b'{"n":2}']
+    reader.done(batch)
+    assert reader.damaged == 1
+    reader.finish()
+    assert os.path.exists(path)  # the torn end is kept
+
+
+def test_a_full_spool_drops_and_counts_and_takes_again_after_trimming(tmp_path):
+    sink = writer(tmp_path, spool_bytes=100)
+    results = [sink.accept(b'{"n":%d}' % n) for n in range(10)]
+    assert results.count(False) == sink.dropped > 0
+    sink.trimmed_bytes += 100
+    assert sink.accept(b"{}")
+    sink.close()
+
+
+def test_finish_removes_all_files_of_a_producer_that_was_taken(tmp_path):
+    sink = writer(tmp_path)
+    sink.accept(b"{}")
+    sink.close()
+    reader = spool.SpoolReader(str(tmp_path), PRODUCER)
+    reader.finish()
+    assert reader.left() == 1
+    reader.done(reader.take(9, 99))
+    reader.finish()
+    assert os.listdir(tmp_path / "3f") == []
+
+
+def test_no_folder_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(SpoolError, match="nowhere"):
+        spool.producers(str(tmp_path / "nowhere"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SpoolError, match="cannot be written"):
+        writer(tmp_path / "file")
+
+
+def test_files_are_readable_by_their_user_alone(tmp_path):
+    sink = writer(tmp_path)
+    sink.close()
+    assert os.stat(spool.segment_path(str(tmp_path), PRODUCER, 1)).st_mode & 0o077 == 0
