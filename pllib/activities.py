@@ -93,8 +93,8 @@ class Activity:
         if self._began is None or self._ended:
             return
         self._ended = True
-        if self._client is clients.current():  # in a forked child the parent's activities end in the parent
-            self._end(error)
+        if self._client is not None and self._client.pid == os.getpid():
+            self._end(error)  # in a forked child nothing: the parent's activities end in the parent
 
     @shielded(nothing)
     def used(self, *mappings: Mapping[str, Any], **named: Any) -> None:
@@ -186,14 +186,16 @@ class Activity:
         number = next(client.numbers)
         # In an execution of this process the record's number is enough; elsewhere the producer makes it unique.
         self.id = (
-            f"{quoted(self.name)}/{number}" if parent._own() else f"{quoted(self.name)}/{client.producer}-{number}"
+            f"{quoted(self.name)}/{number}"
+            if parent._own(client)
+            else f"{quoted(self.name)}/{client.producer}-{number}"
         )
         up = f',"up":"{parent.id}"' if parent.id else ""
         self._emit_begin(client, number, f'"id":"{self.id}"{up}')
 
-    def _own(self) -> bool:
-        """Whether this workflow execution was begun by this process and belongs to it alone."""
-        return f"/{self._client.producer}-" in self.wf if self._client is not None else False
+    def _own(self, client: clients.Client) -> bool:
+        """Whether this workflow execution was begun by this client and belongs to it alone."""
+        return f"/{client.producer}-" in self.wf
 
     def _emit_begin(self, client: clients.Client, number: int, identity: str) -> None:
         wall, steady = time.time_ns() // 1000, time.monotonic_ns()
@@ -225,8 +227,8 @@ class Activity:
         self._given_used = {}
 
     def _end(self, error: Optional[BaseException]) -> None:
-        client, origins = self._client, self._origins
-        if client is None or origins is None or self._began is None:
+        client, origins = clients.current(), self._origins
+        if origins is None or self._began is None:
             return
         wall, steady = time.time_ns() // 1000, time.monotonic_ns()
         ended = self._began[0] + max(0, steady - self._began[1]) // 1000

@@ -191,7 +191,9 @@ def _inspect_segment(facts: Dict[str, Any], found: Iterable[frames.Frame], show:
         if not facts["process"]:
             record = json.loads(frame.payload)
             if record.get("op") == "producer":
-                facts["process"] = f"{record.get('command', '')[:40]} (pid {record.get('pid')}, {record.get('host')})"
+                script, _, rest = str(record.get("command", "")).partition(" ")
+                command = f"{os.path.basename(script)} {rest}".strip()[:40]
+                facts["process"] = f"{command} (pid {record.get('pid')}, {record.get('host')})"
 
 
 # -- status -------------------------------------------------------------------------------------------------------

@@ -22,7 +22,9 @@ def crop(images: np.ndarray, margin: int, noise_threshold: float) -> np.ndarray:
 
 
 @pllib.task
-def split(prepared: np.ndarray, labels: np.ndarray, image_range: str, test_fraction: float, seed: int, folder: Path) -> dict:
+def split(
+    prepared: np.ndarray, labels: np.ndarray, image_range: str, test_fraction: float, seed: int, folder: Path
+) -> dict:
     """Shuffles and splits; the three files are what it generates."""
     order = np.random.default_rng(seed).permutation(len(labels))
     size = int(len(labels) * test_fraction)

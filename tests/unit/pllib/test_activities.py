@@ -29,9 +29,8 @@ def by(records: list[dict[str, Any]], op: str, name: str) -> dict[str, Any]:
 
 
 def test_a_task_is_recorded_by_a_begin_and_an_end(records):
-    with pllib.workflow("prepare", study="digits", person="ana") as wf:
-        with wf.task("crop", used={"tile": 40}) as task:
-            task.generated(count=3)
+    with pllib.workflow("prepare", study="digits", person="ana") as wf, wf.task("crop", used={"tile": 40}) as task:
+        task.generated(count=3)
     found = records()
     check_schema(found)
     assert [(r["op"], r["kind"]) for r in found] == [

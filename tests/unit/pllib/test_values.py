@@ -133,7 +133,13 @@ def test_a_shared_child_is_not_circular():
 
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.characters(categories=["Cs"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.characters(categories=["Cs"]),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner, inner),
 )
 
@@ -157,7 +163,7 @@ def _plain(mapping: dict[str, Any]) -> bool:
 
 
 def test_the_kept_encoder_writes_what_the_standard_one_does():
-    sample = {"a": [1, 0.1, None, True, "é\ud83d\ude00\"\\\n"], "b": {"c": 1e300}}
+    sample = {"a": [1, 0.1, None, True, 'é\ud83d\ude00"\\\n'], "b": {"c": 1e300}}
     assert client.dumps(sample) == json.dumps(sample, separators=(",", ":"))
     with pytest.raises(ValueError, match="JSON"):
         client.dumps(math.nan)
