@@ -397,7 +397,7 @@ _TEXT = frozenset((str,))
 
 def _named(given: Dict[str, Any]) -> Dict[str, Any]:
     """The mapping with names that are text (nearly always it is the very one)."""
-    if "" not in given and _TEXT.issuperset(map(type, given)) and max(map(len, given), default=0) <= 500:
+    if _TEXT.issuperset(map(type, given)) and "" not in given:
         return given
     return {values.bounded_name(name): value for name, value in given.items()}
 

@@ -15,6 +15,7 @@ from .references import Data, Handle, Marked
 Origin = Tuple[str, str]
 Json = Any
 Links = Dict[str, List[str]]
+Table = Dict[Any, Union[str, List[str]]]
 EncodeData = Callable[[Data, "Origins"], Json]
 
 MAX_REMEMBERED = 50_000
@@ -23,21 +24,27 @@ MAX_CANDIDATES = 8
 _SCALARS = frozenset((str, float, int, bool))
 
 
+class Structure:
+    """Stands for the type of lists, dicts and the like, which are known by their text."""
+
+
 class Origins:
-    """What one workflow execution has generated in this process, bounded to the newest ``MAX_REMEMBERED`` values.
+    """What one workflow execution has generated in this process, bounded to the newest ``MAX_REMEMBERED`` values or so.
 
     Args:
         wf: wire id of the workflow execution.
         encode_data: makes the wire form of a data reference.
     """
 
-    __slots__ = ("_by_object", "_by_value", "_encode_data", "wf")
+    __slots__ = ("_by_object", "_by_type", "_encode_data", "_remembered", "wf")
 
     def __init__(self, wf: str, encode_data: EncodeData) -> None:
         self.wf = wf
         self._encode_data = encode_data
-        self._by_value: Dict[Tuple[str, Any, Any], Union[str, List[str]]] = {}
+        # type -> attribute -> value -> origin: three lookups are faster than one with a tuple that has to be made
+        self._by_type: Dict[type, Dict[str, Table]] = {str: {}, float: {}, int: {}, bool: {}, Structure: {}}
         self._by_object: Dict[int, Tuple[Any, str, str]] = {}
+        self._remembered = 0
 
     def used(self, given: Mapping[str, Any]) -> Tuple[Dict[str, Json], Links]:
         """Wire form of used values, and apart from them those whose one origin is known by name and value.
@@ -45,13 +52,14 @@ class Origins:
         Returns:
             values by name; and for each execution that generated some, under the same names, these names.
         """
-        origin_of = self._by_value.get
+        by_type = self._by_type
         found: Dict[str, Json] = {}
         links: Links = {}
         for name, value in given.items():
             kind = type(value)
             if kind in _SCALARS:
-                origin = origin_of((name, kind, value))
+                table = by_type[kind].get(name)
+                origin = None if table is None else table.get(value)
                 if origin is None:
                     found[name] = value if kind is not str or len(value) < 1000 else wire.exact(value)
                 elif type(origin) is not str:
@@ -68,21 +76,23 @@ class Origins:
 
     def generated(self, given: Mapping[str, Any], identifier: str) -> Dict[str, Json]:
         """Wire form of generated values, which are remembered as made by execution ``identifier``."""
-        by_value = self._by_value
-        remember = by_value.setdefault
+        by_type = self._by_type
         found: Dict[str, Json] = {}
         for name, value in given.items():
             kind = type(value)
             if kind in _SCALARS:
                 found[name] = value if kind is not str or len(value) < 1000 else wire.exact(value)
-                key = (name, kind, value)
-                if remember(key, identifier) is not identifier:
-                    self._add_candidate(key, identifier)
+                table = by_type[kind].get(name)
+                if table is None:
+                    table = by_type[kind][name] = {}
+                if table.setdefault(value, identifier) is not identifier:
+                    _add_candidate(table, value, identifier)
             elif value is None:
                 found[name] = None
             else:
                 found[name] = self._generated_object(name, value, identifier)
-        if len(by_value) > MAX_REMEMBERED:
+        self._remembered += len(given)
+        if self._remembered > MAX_REMEMBERED:
             self._forget()
         return found
 
@@ -109,7 +119,7 @@ class Origins:
         encoded = self._path_or_value(value)
         if type(encoded) in _SCALARS:  # numpy's numbers, enum members: the same as Python's
             return self._used_one(name, encoded)
-        origin = self._by_value.get((name, "json", _key(encoded)))
+        origin = self._by_type[Structure].get(name, {}).get(_key(encoded))
         return encoded if origin is None else _reference(name, encoded, origin)
 
     def _used_one(self, name: str, value: Any) -> Json:
@@ -130,11 +140,9 @@ class Origins:
         if isinstance(encoded, dict) and encoded["$"] == "summary":
             self._remember_object(name, value, identifier)
         elif not (isinstance(encoded, dict) and encoded["$"] == "data"):
-            key = (name, "json", _key(encoded))
-            if key in self._by_value:
-                self._add_candidate(key, identifier)
-            else:
-                self._by_value[key] = identifier
+            key, table = _key(encoded), self._by_type[Structure].setdefault(name, {})
+            if table.setdefault(key, identifier) is not identifier:
+                _add_candidate(table, key, identifier)
         return encoded
 
     def _path_or_value(self, value: Any) -> Json:
@@ -167,16 +175,21 @@ class Origins:
 
         return forget
 
-    def _add_candidate(self, key: Tuple[str, Any, Any], identifier: str) -> None:
-        known = self._by_value[key]
-        candidates = [known] if isinstance(known, str) else known
-        if identifier not in candidates and len(candidates) < MAX_CANDIDATES:
-            self._by_value[key] = [*candidates, identifier]
-
     def _forget(self) -> None:
-        oldest = list(self._by_value)[: MAX_REMEMBERED // 5]
-        for key in oldest:
-            self._by_value.pop(key, None)
+        """Forgets the older half of what each attribute had."""
+        self._remembered = 0
+        for tables in self._by_type.values():
+            for table in tables.values():
+                for value in list(table)[: (len(table) + 1) // 2]:
+                    del table[value]
+                self._remembered += len(table)
+
+
+def _add_candidate(table: Table, key: Any, identifier: str) -> None:
+    known = table[key]
+    candidates = [known] if isinstance(known, str) else known
+    if identifier not in candidates and len(candidates) < MAX_CANDIDATES:
+        table[key] = [*candidates, identifier]
 
 
 def _reference(name: str, encoded: Json, origin: Union[str, List[str]]) -> Json:
