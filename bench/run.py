@@ -1,0 +1,54 @@
+"""The measures of the whole path, each beside a floor measured in the same run, printed and kept in ``bench/results``.
+
+python bench/run.py            everything, some two minutes
+python bench/run.py capture    only what needs no service
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(CHECKOUT))
+os.environ["PYTHONPATH"] = str(CHECKOUT)
+
+from bench import capture, pipeline  # noqa: E402 - after the path of the checkout
+from bench.measures import Measure, table  # noqa: E402
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(what: list[str]) -> int:
+    measures: list[Measure] = []
+    say("import …")
+    measures.append(capture.import_time())
+    for mode in ("memory", "process", "disk"):
+        say(f"capture, {mode} …")
+        measures.append(capture.capture(mode))
+    if "capture" not in what:
+        say("starting services …")
+        with pipeline.stack() as urls:
+            say("chain of 1,000 tasks …")
+            measures.append(pipeline.chain(urls, 1000))
+            say("lineage …")
+            measures.append(pipeline.lineage(urls))
+            say("time until visible …")
+            measures.append(pipeline.visible(urls))
+    machine = f"{platform.platform()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    report = f"# Measures of {when}\n\n{machine}. Medians; the floor is measured in turn with the figure.\n\n{table(measures)}\n"
+    print(report)
+    results = CHECKOUT / "bench" / "results"
+    results.mkdir(exist_ok=True)
+    (results / "latest.md").write_text(report)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
