@@ -1,0 +1,112 @@
+"""The tracker as an ASGI application (docs/reference/tracker.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from . import queue_sqlite, specification_store
+from .answers import add_error_answers
+from .database import Database
+from .dispatch import Dispatcher
+from .errors import QueueUnavailable
+from .intake import Intake
+from .metrics import Metrics
+from .names import Specifications
+from .queue import WorkQueue
+from .routes import Parts, router
+from .settings import LOOPBACK_HOSTS, Settings
+from .specification_store import SpecificationStore
+
+log = logging.getLogger("tracker")
+
+STOP_SECONDS = 10.0
+"""Time that posts in flight have to end when the tracker stops."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; it opens its queue when it is started and closes it when it is stopped.
+
+    Raises, when started:
+        QueueError: the data folder cannot be used.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = _open_database(settings)
+        queue = await queue_sqlite.open_queue(database, settings.partitions)
+        metrics = Metrics()
+        in_force = Specifications()
+        intake = Intake(queue, in_force, metrics)
+        store = SpecificationStore(database, queue, in_force)
+        await store.load()
+        app.state.parts = Parts(settings, queue, intake, store, metrics)
+        async with _client(settings) as client, _dispatching(settings, queue, client, metrics, intake):
+            yield
+        await queue.close()
+
+    app = FastAPI(
+        title="PLLib tracker",
+        version="1",
+        description="Takes capture records, keeps them in a durable queue and hands them on as PROV-ML JSON.",
+        lifespan=lifespan,
+    )
+    app.include_router(router)
+    add_error_answers(app)
+    app.add_middleware(
+        TrustedHostMiddleware,
+        allowed_hosts=[*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts],
+        www_redirect=False,
+    )
+    return app
+
+
+def _open_database(settings: Settings) -> Database:
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise QueueUnavailable(f"the folder {settings.data} cannot be made ({error.strerror})") from error
+    return Database(settings.data / "tracker.sqlite", queue_sqlite.SCHEMA + specification_store.SCHEMA)
+
+
+def _client(settings: Settings) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=settings.manager_url,
+        timeout=httpx.Timeout(settings.post_timeout, connect=5.0),
+        limits=httpx.Limits(max_connections=settings.partitions, max_keepalive_connections=settings.partitions),
+        trust_env=False,
+    )
+
+
+@asynccontextmanager
+async def _dispatching(
+    settings: Settings, queue: WorkQueue, client: httpx.AsyncClient, metrics: Metrics, intake: Intake
+) -> AsyncIterator[None]:
+    group = (settings.group_entries, settings.group_bytes)
+    dispatchers = [
+        Dispatcher(queue, partition, client, group, metrics, intake.forget_what_is_known)
+        for partition in range(queue.partitions)
+    ]
+    tasks = [asyncio.create_task(dispatcher.run()) for dispatcher in dispatchers]
+    for task in tasks:
+        task.add_done_callback(_tell_of_failure)
+    try:
+        yield
+    finally:
+        for dispatcher in dispatchers:
+            dispatcher.stop()
+        _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _tell_of_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("a dispatcher ended, its partition waits for a restart", exc_info=task.exception())

@@ -1,0 +1,136 @@
+"""One SQLite file, worked on by one thread that commits many jobs at once."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+from typing import Any, TypeVar, cast
+
+from .errors import QueueInUse, QueueUnavailable
+
+Result = TypeVar("Result")
+Job = Callable[[sqlite3.Connection], Result]
+
+MAX_JOBS = 256
+"""Jobs in one transaction at most."""
+
+
+class Database:
+    """A file in WAL mode, synced at each commit, open in this process only.
+
+    Args:
+        path: the file; its folder must exist.
+        schema: SQL statements, each of which may run again on a file that has them already.
+
+    Raises:
+        QueueInUse: another process has it open.
+        QueueUnavailable: it cannot be opened.
+    """
+
+    def __init__(self, path: Path, schema: str) -> None:
+        self._path = path
+        self._connection = _open(path, schema)
+        self._pending: deque[tuple[Job[Any], Future[Any]]] = deque()
+        self._lock = Lock()
+        self._closed = False
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tracker-database")
+
+    async def run(self, job: Job[Result]) -> Result:
+        """The result of ``job``, which runs in a transaction that is durable when this returns.
+
+        Jobs that wait at the same time share one transaction; when that fails, each gets one of its own. A job must
+        change nothing but the database, since it may run twice.
+
+        Raises:
+            QueueUnavailable: the database did not take it; nothing was changed.
+        """
+        future: Future[Any] = Future()
+        with self._lock:
+            if self._closed:
+                raise QueueUnavailable("the queue is closed")
+            self._pending.append((job, future))
+            self._thread.submit(self._drain)
+        return cast(Result, await asyncio.wrap_future(future))
+
+    async def close(self) -> None:
+        """Finishes the jobs that were given, then closes the file."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        await asyncio.wrap_future(self._thread.submit(self._connection.close))
+        self._thread.shutdown()
+
+    def _drain(self) -> None:
+        jobs: list[tuple[Job[Any], Future[Any]]] = []
+        while self._pending and len(jobs) < MAX_JOBS:
+            job, future = self._pending.popleft()
+            if future.set_running_or_notify_cancel():
+                jobs.append((job, future))
+        if not jobs:
+            return
+        try:
+            self._commit(jobs)
+        finally:
+            for _, future in jobs:
+                if not future.done():
+                    failure = QueueUnavailable("the transaction did not end")
+                    failure.__cause__ = sys.exception()
+                    future.set_exception(failure)
+
+    def _commit(self, jobs: list[tuple[Job[Any], Future[Any]]]) -> None:
+        try:
+            results = self._transaction([job for job, _ in jobs])
+        except sqlite3.Error as error:
+            if len(jobs) > 1:  # one job in vain (a full disk) must not stop those that free space
+                for job in jobs:
+                    self._commit([job])
+                return
+            jobs[0][1].set_exception(_unavailable(self._path, error))
+            return
+        for (_, future), result in zip(jobs, results, strict=True):
+            future.set_result(result)
+
+    def _transaction(self, jobs: list[Job[Any]]) -> list[Any]:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            results = [job(connection) for job in jobs]
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return results
+
+
+def _open(path: Path, schema: str) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.5)
+        # Exclusive: one tracker a file, and no shared-memory file beside it.
+        for pragma in (
+            "locking_mode=EXCLUSIVE",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "journal_size_limit=67108864",
+            "temp_store=MEMORY",
+        ):
+            connection.execute("PRAGMA " + pragma)
+        connection.executescript("BEGIN IMMEDIATE;" + schema + "COMMIT;")
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise QueueInUse(f"{path} is open in another process: give each tracker a folder of its own") from error
+        raise _unavailable(path, error) from error
+    except sqlite3.Error as error:
+        raise _unavailable(path, error) from error
+    return connection
+
+
+def _unavailable(path: Path, error: sqlite3.Error) -> QueueUnavailable:
+    return QueueUnavailable(f"{path}: {error}")

@@ -1,0 +1,107 @@
+"""From the body of a capture request to durable entries in the queue."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from .conversion import Document
+from .errors import RecordError
+from .identity import canonical
+from .metrics import Metrics
+from .names import Specifications
+from .plans import Fresh, Known
+from .queue import NewEntry, Refused, WorkQueue
+from .records import Begin, End, decode_batch, decode_record
+
+RECORDS_A_TURN = 200
+"""Records converted before other requests get their turn."""
+MAX_DOCUMENT_RECORD_BYTES = 500_000
+"""Bytes of records that go in one document; more begin another one."""
+
+_encoder = msgspec.json.Encoder()
+
+
+class Intake:
+    """Takes batches.
+
+    Args:
+        queue: where what they say is kept.
+        specifications: the workflows' names.
+        metrics: what is counted.
+    """
+
+    def __init__(self, queue: WorkQueue, specifications: Specifications, metrics: Metrics) -> None:
+        self._queue = queue
+        self._specifications = specifications
+        self._metrics = metrics
+        self._known = Known()
+
+    def forget_what_is_known(self) -> None:
+        """Says plans, stores and agents again from now on; for when entries that said them were given up."""
+        self._known.clear()
+
+    async def take(self, body: bytes) -> bytes:
+        """The answer to a batch, as JSON; every accepted record is on disk by then.
+
+        Raises:
+            RequestError: it is no batch.
+            QueueUnavailable: nothing of it was taken.
+        """
+        batch = decode_batch(body)
+        fresh = Fresh(self._known)
+        documents = _Documents(batch.producer, self._specifications, fresh)
+        refused: list[Refused] = []
+        results: list[dict[str, Any]] = []
+        for index, raw in enumerate(batch.records):
+            if index % RECORDS_A_TURN == RECORDS_A_TURN - 1:
+                await asyncio.sleep(0)
+            try:
+                documents.add(raw)
+            except RecordError as error:
+                refused.append(Refused(batch.producer, raw, error.field, error.message))
+                results.append({"index": index, "status": 422, "field": error.field, "message": error.message})
+        entries = documents.finish()
+        await self._queue.append(entries, refused)
+        self._known.add(fresh.statements)
+        accepted = len(batch.records) - len(refused)
+        self._metrics.batches += 1
+        self._metrics.accepted += accepted
+        self._metrics.rejected += len(refused)
+        self._metrics.appended += len(entries)
+        return _encoder.encode({"accepted": accepted, "rejected": len(refused), "results": results})
+
+
+class _Documents:
+    """The documents of one batch: one a workflow execution, more of them for very many records."""
+
+    def __init__(self, producer: str, specifications: Specifications, fresh: Fresh) -> None:
+        self._producer = producer
+        self._specifications = specifications
+        self._fresh = fresh
+        self._open: dict[str, tuple[Document, int]] = {}
+        self._entries: list[NewEntry] = []
+
+    def add(self, raw: bytes) -> None:
+        """Adds a record to the document of its workflow execution, or of its producer.
+
+        Raises:
+            RecordError: the record is refused; nothing was added.
+        """
+        record = decode_record(raw)
+        key = canonical(record.wf) if isinstance(record, (Begin, End)) else self._producer
+        document, size = self._open.get(key) or (Document(self._producer, self._specifications, self._fresh), 0)
+        document.add(record)
+        size += len(raw)
+        if size < MAX_DOCUMENT_RECORD_BYTES:
+            self._open[key] = document, size
+        else:
+            self._open.pop(key, None)
+            self._entries.append(NewEntry(key, document.encoded()))
+
+    def finish(self) -> list[NewEntry]:
+        """All documents as entries for the queue."""
+        rest = [NewEntry(key, document.encoded()) for key, (document, _) in self._open.items()]
+        return [*self._entries, *rest]

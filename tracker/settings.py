@@ -1,0 +1,135 @@
+"""Settings of the tracker: flags first, then the environment, then the defaults."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import SettingsError
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one tracker works.
+
+    Attributes:
+        data: folder of the queue's file.
+        manager_url: where documents are posted to: the manager's root.
+        host: address to listen on.
+        port: TCP port to listen on.
+        partitions: number of dispatchers that work side by side.
+        max_backlog: entries in the queue above which captures get 429.
+        group_entries: documents in one post at most.
+        group_bytes: bytes in one post at most, but for a single larger document.
+        post_timeout: seconds until a post that got no answer is sent again.
+        allowed_hosts: names in the Host header that are served beside loopback.
+        insecure: listen beyond loopback although anyone could then write.
+    """
+
+    data: Path
+    manager_url: str = "http://127.0.0.1:8471"
+    host: str = "127.0.0.1"
+    port: int = 8470
+    partitions: int = 4
+    max_backlog: int = 100_000
+    group_entries: int = 500
+    group_bytes: int = 4_000_000
+    post_timeout: float = 60.0
+    allowed_hosts: tuple[str, ...] = ()
+    insecure: bool = False
+
+
+_DESCRIPTION = """\
+Takes batches of capture records, keeps them in a durable queue, and posts them as PROV-ML JSON to the manager.
+
+  python -m tracker --data ./data/tracker --manager-url http://127.0.0.1:8471
+  curl 127.0.0.1:8470/health            is it usable?
+  curl 127.0.0.1:8470/v1/stats          what was accepted, what waits, what was delivered
+  curl 127.0.0.1:8470/v1/dead-letters   what the manager would not take
+
+Every flag can be given by the environment as well; a flag wins.
+"""
+
+
+def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """The settings in a command line.
+
+    Args:
+        arguments: without the program's name.
+        environment: ``PLLIB_*`` variables, see ``--help``.
+
+    Raises:
+        SettingsError: they make no sense together, or cannot be served safely.
+        SystemExit: ``--help`` was asked for, or a flag is unknown.
+    """
+    given = _parser(environment).parse_args(arguments)
+    settings = Settings(
+        data=Path(given.data),
+        manager_url=given.manager_url.rstrip("/"),
+        host=given.host,
+        port=given.port,
+        partitions=given.partitions,
+        max_backlog=given.max_backlog,
+        allowed_hosts=tuple(name.strip() for name in given.allowed_hosts.split(",") if name.strip()),
+        insecure=given.insecure,
+    )
+    _check(settings)
+    return settings
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m tracker", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+    def add(flag: str, variable: str, default: str | int, text: str) -> None:
+        parser.add_argument(
+            flag,
+            type=type(default),
+            default=environment.get(variable) or default,
+            help=f"{text} (default {default}; {variable})",
+        )
+
+    add("--host", "PLLIB_TRACKER_HOST", "127.0.0.1", "address to listen on")
+    add("--port", "PLLIB_TRACKER_PORT", 8470, "port to listen on")
+    add("--manager-url", "PLLIB_MANAGER_URL", "http://127.0.0.1:8471", "where the manager is")
+    add("--data", "PLLIB_TRACKER_DATA", "data/tracker", "folder of the queue; made if it is not there")
+    add("--partitions", "PLLIB_TRACKER_PARTITIONS", 4, "dispatchers that work side by side, 1 to 64")
+    add("--max-backlog", "PLLIB_TRACKER_MAX_BACKLOG", 100_000, "entries in the queue above which captures get 429")
+    add("--allowed-hosts", "PLLIB_ALLOWED_HOSTS", "", "host names it may be called by beside loopback, with commas")
+    parser.add_argument(
+        "--insecure",
+        action="store_true",
+        default=environment.get("PLLIB_INSECURE", "") not in ("", "0"),
+        help="listen beyond loopback although anyone who reaches the port can write (PLLIB_INSECURE=1)",
+    )
+    return parser
+
+
+def _check(settings: Settings) -> None:
+    if not is_loopback(settings.host) and not settings.insecure:
+        raise SettingsError(
+            f"--host {settings.host} can be reached from other machines, and anyone who reaches it can write: "
+            "use 127.0.0.1, or add --insecure if the network is yours"
+        )
+    if not settings.manager_url.startswith(("http://", "https://")):
+        raise SettingsError(f"--manager-url {settings.manager_url} is no http(s) URL: write http://HOST:PORT")
+    if not 1 <= settings.partitions <= 64:
+        raise SettingsError(f"--partitions {settings.partitions}: give 1 to 64")
+    if settings.max_backlog < 1:
+        raise SettingsError(f"--max-backlog {settings.max_backlog}: give at least 1")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

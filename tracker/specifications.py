@@ -1,0 +1,194 @@
+"""Prospective specifications: what a workflow's names mean (docs/reference/tracker.md, Prospective specifications).
+
+A specification says which names mean the same (``align``) and what values and transformations mean; both are applied to a
+record before it gets its identifiers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, NamedTuple, Optional
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pllib.provml import iris, vocabulary
+
+from .errors import RequestError
+from .records import Stage
+from .values import Meaning
+
+Name = Annotated[str, Field(min_length=1, max_length=340)]
+Json = Any
+
+MAX_NAMES = 10_000
+
+
+class AttributeForm(BaseModel):
+    """What one input or output is."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    meaning: Optional[Meaning] = Field(default=None, alias="as", description="ML meaning of its values")
+    dtype: Optional[Annotated[str, Field(max_length=100)]] = Field(
+        default=None, description="type, as the user says it"
+    )
+    description: Optional[Annotated[str, Field(max_length=10_000)]] = None
+
+
+class TransformationForm(BaseModel):
+    """What one task, section or cycle is planned to do."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["task", "section", "cycle"] = "task"
+    stage: Optional[Stage] = None
+    part_of: Optional[Name] = Field(default=None, description="the transformation it is nested in")
+    description: Optional[Annotated[str, Field(max_length=10_000)]] = None
+    inputs: dict[Name, AttributeForm] = Field(default={}, max_length=MAX_NAMES)
+    outputs: dict[Name, AttributeForm] = Field(default={}, max_length=MAX_NAMES)
+
+
+class SpecificationForm(BaseModel):
+    """What a workflow is planned to do."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    workflow: Name
+    study: Optional[Name] = None
+    description: Optional[Annotated[str, Field(max_length=10_000)]] = None
+    transformations: dict[Name, TransformationForm] = Field(default={}, max_length=MAX_NAMES)
+    align: dict[Name, Name] = Field(
+        default={}, max_length=MAX_NAMES, description="attribute name in the records → the name it means"
+    )
+
+    @model_validator(mode="after")
+    def _aligned_to_final_names(self) -> SpecificationForm:
+        for name, target in self.align.items():
+            if target in self.align:
+                raise ValueError(f"align: {name!r} means {target!r}, which is itself aligned: give the final name")
+        return self
+
+    @model_validator(mode="after")
+    def _nested_in_known(self) -> SpecificationForm:
+        for name, transformation in self.transformations.items():
+            if transformation.part_of is not None and transformation.part_of not in self.transformations:
+                raise ValueError(f"transformations.{name}.part_of: {transformation.part_of!r} is not described")
+        return self
+
+
+class Specification(NamedTuple):
+    """A specification as the conversion needs it. All names are aligned.
+
+    Attributes:
+        align: name in the records → name it means.
+        stages: transformation → stage.
+        inputs: (transformation, name) → ML meaning of what it uses.
+        outputs: (transformation, name) → ML meaning of what it generates.
+    """
+
+    align: Mapping[str, str] = MappingProxyType({})
+    stages: Mapping[str, str] = MappingProxyType({})
+    inputs: Mapping[tuple[str, str], str] = MappingProxyType({})
+    outputs: Mapping[tuple[str, str], str] = MappingProxyType({})
+
+
+NONE = Specification()
+"""No specification: names mean themselves."""
+
+
+def parse(body: bytes) -> SpecificationForm:
+    """The specification in a request's body.
+
+    Raises:
+        RequestError: 422, naming the field.
+    """
+    try:
+        return SpecificationForm.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        path = "$" + "".join(f".{part}" for part in first["loc"])
+        raise RequestError(
+            422, "bad_specification", first["msg"], field=path, fix="see docs/reference/tracker.md"
+        ) from error
+
+
+def compiled(form: SpecificationForm) -> Specification:
+    """The specification as lookups."""
+
+    def meanings(direction: str) -> dict[tuple[str, str], str]:
+        return {
+            (transformation, form.align.get(name, name)): attribute.meaning
+            for transformation, planned in form.transformations.items()
+            for name, attribute in getattr(planned, direction).items()
+            if attribute.meaning is not None
+        }
+
+    stages = {name: planned.stage for name, planned in form.transformations.items() if planned.stage is not None}
+    return Specification(dict(form.align), stages, meanings("inputs"), meanings("outputs"))
+
+
+def plans(form: SpecificationForm) -> list[Json]:
+    """The plans of a specification, as PROV-ML JSON."""
+    workflow = iris.workflow(form.workflow)
+    learns = any(planned.stage not in (None, "feature_extraction") for planned in form.transformations.values())
+    tops = [name for name, planned in form.transformations.items() if planned.part_of is None]
+    found: list[Json] = [
+        _plan(
+            workflow,
+            (vocabulary.LEARNING_WORKFLOW if learns else vocabulary.WORKFLOW).plan,
+            form.workflow,
+            form.description,
+            parts=[iris.transformation(form.workflow, name) for name in tops],
+        )
+    ]
+    if form.study is not None:
+        found.append(_plan(iris.study(form.study), "provml:Study", form.study, None, parts=[workflow]))
+    for name, planned in form.transformations.items():
+        found.extend(_plans_of(form, name, planned))
+    return found
+
+
+def _plans_of(form: SpecificationForm, name: str, planned: TransformationForm) -> list[Json]:
+    def attributes(given: Mapping[str, AttributeForm]) -> list[tuple[str, AttributeForm]]:
+        return [(form.align.get(attribute, attribute), about) for attribute, about in given.items()]
+
+    inputs, outputs = attributes(planned.inputs), attributes(planned.outputs)
+    parts = [inner for inner, about in form.transformations.items() if about.part_of == name]
+    found = [
+        _plan(
+            iris.transformation(form.workflow, name),
+            transformation_class(planned.kind, planned.stage),
+            name,
+            planned.description,
+            inputs=[iris.attribute(form.workflow, attribute) for attribute, _ in inputs],
+            outputs=[iris.attribute(form.workflow, attribute) for attribute, _ in outputs],
+            parts=[iris.transformation(form.workflow, inner) for inner in parts],
+        )
+    ]
+    for attribute, about in (*inputs, *outputs):
+        identifier = iris.attribute(form.workflow, attribute)
+        found.append(_plan(identifier, attribute_class(about.meaning), attribute, about.description))
+    return found
+
+
+def transformation_class(kind: str, stage: str | None) -> str:
+    """The prospective class (CURIE) of a task, section, cycle or iteration."""
+    if kind == "section":
+        return vocabulary.SECTIONS.get(stage or "learning", vocabulary.SECTIONS["learning"]).plan
+    if kind == "task":
+        return (vocabulary.STAGES[stage] if stage else vocabulary.TASK).plan
+    return vocabulary.CYCLE.plan
+
+
+def attribute_class(meaning: str | None) -> str:
+    """The prospective class (CURIE) of an attribute whose values have this meaning."""
+    return vocabulary.SEMANTICS[meaning].attribute if meaning else "provlake:Attribute"
+
+
+def _plan(identifier: str, kind: str, label: str, description: str | None, **links: list[str]) -> Json:
+    plan: Json = {"id": identifier, "types": [kind], "label": label}
+    if description:
+        plan["description"] = description
+    plan.update({name: ids for name, ids in links.items() if ids})
+    return plan
