@@ -124,7 +124,8 @@ def ready_text(data: Path, urls: Mapping[str, str]) -> str:
     """What a user wants to know once all services are usable."""
     lines = [
         ("tracker", "capture: export PLLIB_URL=", ""),
-        ("query_engine", "REST:    ", "/v1"),
+        ("query_engine", "look:    ", "/"),
+        ("query_engine", "REST:    ", "/v1/executions"),
         ("query_engine", "SPARQL:  ", "/sparql"),
         ("query_engine", "API:     ", "/docs"),
     ]

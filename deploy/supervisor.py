@@ -161,7 +161,8 @@ class Supervisor:
                 f"the whole log is {logs.log_path(self._surroundings.data, name)}",
             )
         one.start_at = now + delay
-        self._report(f"  {name} ended with {how}; starting it again in {delay:g} s{self._last_words(one)}")
+        words = self._last_words(one) if one.ends == 1 else ""
+        self._report(f"  {name} ended with {how}; starting it again in {delay:g} s{words}")
         self._changed()
 
     def _spawn(self, one: _Watched) -> None:
