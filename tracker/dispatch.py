@@ -35,7 +35,7 @@ MAX_DELIVERIES = 5
 GROUP_TRIES = 2
 """Posts of one group that fail without a reason before it is halved."""
 BACKOFF_BASE = 0.1
-BACKOFF_CAP = 10.0
+BACKOFF_CAP = 5.0
 RETRY_AFTER_CAP = 300.0
 CLAIM_WAIT = 30.0
 MAX_REASON = 2000
