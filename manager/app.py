@@ -1,0 +1,177 @@
+"""The manager as an ASGI application (docs/reference/manager.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from . import documents, triples
+from .bodies import read_body
+from .errors import DocumentError, RequestError, StoreError, StoreRejected, StoreUnavailable
+from .ontology import as_ntriples
+from .ontology_routes import router as ontology_router
+from .settings import LOOPBACK_HOSTS, Settings
+from .store import SparqlStore, TripleStore
+
+log = logging.getLogger("manager")
+
+SCHEMA = Path(__file__).parent / "schema" / "prov-ml-v1.json"
+RETRY_SECONDS = 2
+ONTOLOGY_RETRY_SECONDS = 2.0
+
+
+class Parts:
+    """What the routes need: the writer, the store and the counters of one application."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.writer = triples.Writer(settings.base)
+        self.store: TripleStore = SparqlStore(settings.store_url, settings.store_kind)
+        self.ontology_loaded = False
+        self.registry = CollectorRegistry()
+        self.documents = Counter("pllib_manager_documents", "documents committed", registry=self.registry)
+        self.triples = Counter("pllib_manager_triples", "triples sent to the store", registry=self.registry)
+        self.refused = Counter("pllib_manager_refused", "documents refused", registry=self.registry)
+        self.loading = Histogram("pllib_manager_store_seconds", "time of one commit", registry=self.registry)
+
+
+def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(content), status, headers, media_type="application/json")
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application. It loads the ontology into the store in the background, once the store is there."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        parts = app.state.parts = Parts(settings)
+        loading = asyncio.create_task(_load_ontology(parts))
+        yield
+        loading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await loading
+        await parts.store.close()
+
+    app = FastAPI(
+        title="PLLib manager",
+        version="1",
+        description="Turns PROV-ML JSON into RDF and commits it to a SPARQL 1.1 server.",
+        lifespan=lifespan,
+    )
+    app.include_router(ontology_router)
+    _add_routes(app)
+    _add_error_answers(app)
+    app.add_middleware(
+        TrustedHostMiddleware,
+        allowed_hosts=[*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts],
+        www_redirect=False,
+    )
+    return app
+
+
+async def _load_ontology(parts: Parts) -> None:
+    """Puts the vocabulary into the store, so that queries can use its class tree; tries until the store is there."""
+    text = await asyncio.to_thread(as_ntriples)
+    while True:
+        try:
+            await parts.store.load(text, 0)
+        except StoreError as error:
+            log.info("the ontology waits for the store: %s", error)
+            await asyncio.sleep(ONTOLOGY_RETRY_SECONDS)
+            continue
+        parts.ontology_loaded = True
+        return
+
+
+def _add_routes(app: FastAPI) -> None:
+    @app.post("/v1/prov-ml", tags=["documents"])
+    async def take(request: Request) -> Response:
+        """Commits a group of PROV-ML documents, all or none. 200 only after the store has committed."""
+        parts: Parts = request.app.state.parts
+        raw = documents.decode_group(await read_body(request))
+        groups, errors = _convert(parts.writer, raw)
+        if errors:
+            parts.refused.inc(len(errors))
+            return answer({"errors": errors}, 422)
+        text, count = triples.join(groups)
+        with parts.loading.time():
+            await parts.store.load(text, count)
+        parts.documents.inc(len(groups))
+        parts.triples.inc(count)
+        return answer({"documents": len(groups), "triples": count})
+
+    @app.get("/schema/prov-ml-v1.json", tags=["formats"])
+    async def schema() -> Response:
+        """JSON Schema of what ``POST /v1/prov-ml`` takes."""
+        return Response(SCHEMA.read_bytes(), media_type="application/schema+json")
+
+    @app.get("/health", tags=["operation"])
+    async def health(request: Request) -> Response:
+        """200 when the store answers, else 503 with the reason."""
+        parts: Parts = request.app.state.parts
+        try:
+            await parts.store.ask("ASK {}")
+        except StoreError as error:
+            return answer({"status": "unavailable", "reason": str(error)}, 503)
+        return answer({"status": "ok", "store": settings_of(request).store_url, "ontology": parts.ontology_loaded})
+
+    @app.get("/metrics", tags=["operation"])
+    async def metrics(request: Request) -> Response:
+        """Counters in Prometheus's text format."""
+        return Response(generate_latest(request.app.state.parts.registry), media_type="text/plain; version=0.0.4")
+
+
+def settings_of(request: Request) -> Settings:
+    settings: Settings = request.app.state.parts.settings
+    return settings
+
+
+def _convert(writer: triples.Writer, raw: list[Any]) -> tuple[list[list[str]], list[dict[str, Any]]]:
+    """Lines of each document, and what is wrong with those that are none."""
+    groups: list[list[str]] = []
+    errors: list[dict[str, Any]] = []
+    for index, part in enumerate(raw):
+        try:
+            groups.append(writer.lines(documents.decode_document(part)))
+        except DocumentError as error:
+            errors.append({"index": index, "field": error.field, "message": error.message, "fix": error.fix})
+    return groups, errors
+
+
+def _add_error_answers(app: FastAPI) -> None:
+    @app.exception_handler(RequestError)
+    async def refused(request: Request, error: RequestError) -> Response:
+        return _error(error)
+
+    @app.exception_handler(StoreUnavailable)
+    async def unavailable(request: Request, error: StoreUnavailable) -> Response:
+        told = f"nothing is known to be committed: {error}"
+        fix = "send it again; if it goes on, see whether the store runs"
+        return _error(RequestError(503, "store_unavailable", told, fix=fix, retry_after=RETRY_SECONDS))
+
+    @app.exception_handler(StoreRejected)
+    async def rejected(request: Request, error: StoreRejected) -> Response:
+        return _error(RequestError(500, "store_rejected", str(error), fix="see the store's log"))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+        return _error(RequestError(error.status_code, code, str(error.detail), fix="see /docs"))
+
+
+def _error(error: RequestError) -> Response:
+    body = {"code": error.code, "message": error.message, "field": error.field, "fix": error.fix}
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else None
+    return answer({"error": body}, error.status, headers)

@@ -1,0 +1,150 @@
+"""PROV-ML JSON, version 1, decoded and checked (``schema/prov-ml-v1.json``). Pure functions.
+
+Decoding is by msgspec, which checks types while it reads; what it cannot say (the form of ids, the names of classes)
+is checked when triples are made, so that every string is looked at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from .errors import DocumentError, RequestError
+
+VERSION = 1
+SCHEMA_FIX = "see the JSON Schema at /schema/prov-ml-v1.json"
+
+
+class TypedLiteral(Struct, frozen=True, forbid_unknown_fields=True):
+    """A literal whose type JSON has no form for; ``type`` is a name of ``triples.DATATYPES``."""
+
+    type: str
+    v: Any
+
+
+Scalar = str | int | float | bool
+Value = Scalar | TypedLiteral
+
+
+class Failure(Struct, frozen=True):
+    """Exception type and message of a failed activity."""
+
+    type: str
+    message: str = ""
+
+
+class Activity(Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    types: list[str] = []
+    plan: str | None = None
+    partOf: str | None = None
+    started: int | None = None
+    ended: int | None = None
+    status: Literal["finished", "failed"] | None = None
+    informedBy: list[str] = []
+    agents: list[str] = []
+    used: list[str] = []
+    generated: list[str] = []
+    error: Failure | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class Entity(Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    types: list[str] = []
+    attributes: list[str] = []
+    value: Value | UnsetType = UNSET
+    specializationOf: str | None = None
+    members: list[str] = []
+    store: str | None = None
+    key: str | None = None
+    version: str | None = None
+    path: str | None = None
+    size: int | None = None
+
+
+class Agent(Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    types: list[str] = []
+    label: str | None = None
+    actedFor: list[str] = []
+    ran: list[str] = []
+    host: str | None = None
+    pid: int | None = None
+    command: str | None = None
+    version: str | None = None
+    environment: dict[str, Any] | None = None
+    lost: dict[str, Any] | None = None
+
+
+class Plan(Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    types: list[str] = []
+    label: str | None = None
+    description: str | None = None
+    parts: list[str] = []
+    inputs: list[str] = []
+    outputs: list[str] = []
+
+
+class Store(Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    types: list[str] = []
+    label: str | None = None
+    host: str | None = None
+    kind: str | None = None
+    members: list[str] = []
+
+
+class Document(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one batch of records of one workflow execution says."""
+
+    activities: list[Activity] = []
+    entities: list[Entity] = []
+    agents: list[Agent] = []
+    plans: list[Plan] = []
+    stores: list[Store] = []
+
+
+class _Group(Struct, forbid_unknown_fields=True):
+    version: Any = None
+    documents: list[msgspec.Raw] | UnsetType = UNSET
+
+
+_group = msgspec.json.Decoder(_Group)
+_document = msgspec.json.Decoder(Document)
+
+
+def decode_group(body: bytes) -> list[msgspec.Raw]:
+    """The documents of a request, not yet decoded.
+
+    Raises:
+        RequestError: 400 when it is no such JSON, 409 for another version.
+    """
+    try:
+        group = _group.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError(400, "no_prov_ml", f"not PROV-ML JSON: {error}", fix=SCHEMA_FIX) from error
+    if group.version != VERSION or isinstance(group.version, bool):
+        told = f"version {group.version!r} is not spoken here, only {VERSION}"
+        raise RequestError(409, "unknown_version", told, field="version", fix='send "version": 1')
+    if isinstance(group.documents, UnsetType):
+        raise RequestError(400, "no_prov_ml", "there are no documents", field="documents", fix=SCHEMA_FIX)
+    return group.documents
+
+
+def decode_document(raw: msgspec.Raw) -> Document:
+    """One document.
+
+    Raises:
+        DocumentError: it is not of the form; the field is the JSON path.
+    """
+    try:
+        return _document.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        message, _, path = str(error).partition(" - at `")
+        raise DocumentError(path.rstrip("`") or "$", message, SCHEMA_FIX) from error

@@ -1,0 +1,121 @@
+"""Settings of the manager: flags first, then the environment, then the defaults."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pllib.provml.iris import DEFAULT_BASE
+
+from .errors import SettingsError
+from .store import KINDS
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one manager works.
+
+    Attributes:
+        store_url: root of the SPARQL server.
+        store_kind: one of ``store.KINDS``.
+        base: beginning of all IRIs.
+        allowed_hosts: names in the Host header that are served beside loopback.
+        insecure: listen beyond loopback although anyone could then write.
+    """
+
+    store_url: str = "http://127.0.0.1:8473"
+    store_kind: str = "oxigraph"
+    base: str = DEFAULT_BASE
+    host: str = "127.0.0.1"
+    port: int = 8471
+    allowed_hosts: tuple[str, ...] = ()
+    insecure: bool = False
+
+
+_DESCRIPTION = """\
+Turns PROV-ML JSON into RDF and commits it to a SPARQL 1.1 server. Keeps no state: run as many as you like.
+
+  python -m manager --store-url http://127.0.0.1:8473
+  curl 127.0.0.1:8471/health       is it usable, and its store?
+  curl 127.0.0.1:8471/ontology     the vocabulary, as Turtle
+
+Every flag can be given by the environment as well; a flag wins.
+"""
+
+
+def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """The settings in a command line.
+
+    Raises:
+        SettingsError: they make no sense together, or cannot be served safely.
+        SystemExit: ``--help`` was asked for, or a flag is unknown.
+    """
+    given = _parser(environment).parse_args(arguments)
+    settings = Settings(
+        store_url=given.store_url.rstrip("/"),
+        store_kind=given.store_kind,
+        base=given.base,
+        host=given.host,
+        port=given.port,
+        allowed_hosts=tuple(name.strip() for name in given.allowed_hosts.split(",") if name.strip()),
+        insecure=given.insecure,
+    )
+    _check(settings)
+    return settings
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m manager", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+    def add(flag: str, variable: str, default: str | int, text: str) -> None:
+        parser.add_argument(
+            flag,
+            type=type(default),
+            default=environment.get(variable) or default,
+            help=f"{text} (default {default}; {variable})",
+        )
+
+    add("--host", "PLLIB_MANAGER_HOST", "127.0.0.1", "address to listen on")
+    add("--port", "PLLIB_MANAGER_PORT", 8471, "port to listen on")
+    add("--store-url", "PLLIB_STORE_URL", "http://127.0.0.1:8473", "root of the SPARQL server")
+    add("--store-kind", "PLLIB_STORE_KIND", "oxigraph", f"one of {', '.join(KINDS)}")
+    add("--base", "PLLIB_BASE", DEFAULT_BASE, "beginning of the IRIs of all resources, with a / at its end")
+    add("--allowed-hosts", "PLLIB_ALLOWED_HOSTS", "", "host names it may be called by beside loopback, with commas")
+    parser.add_argument(
+        "--insecure",
+        action="store_true",
+        default=environment.get("PLLIB_INSECURE", "") not in ("", "0"),
+        help="listen beyond loopback although anyone who reaches the port can write (PLLIB_INSECURE=1)",
+    )
+    return parser
+
+
+def _check(settings: Settings) -> None:
+    if not _is_loopback(settings.host) and not settings.insecure:
+        raise SettingsError(
+            f"--host {settings.host} can be reached from other machines, and anyone who reaches it can write: "
+            "use 127.0.0.1, or add --insecure if the network is yours"
+        )
+    if not settings.store_url.startswith(("http://", "https://")):
+        raise SettingsError(f"--store-url {settings.store_url} is no http(s) URL: write http://HOST:PORT")
+    if settings.store_kind not in KINDS:
+        raise SettingsError(f"--store-kind {settings.store_kind}: give one of {', '.join(KINDS)}")
+    if not settings.base.startswith(("http://", "https://")) or not settings.base.endswith(("/", "#")):
+        raise SettingsError(f"--base {settings.base}: give an http(s) IRI that ends with / or #")
+    if any(character in settings.base for character in ' <>"{}|\\^`\n\r\t'):
+        raise SettingsError(f"--base {settings.base!r} is no IRI")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
