@@ -223,6 +223,7 @@ class Writer:
         self._links(subject, _MEMBER, item.members, "members", found)
         if item.store is not None:
             found.append(f"{subject} {_own('store')} {self._iri(item.store, 'store')} .")
+        if item.key is not None or item.version is not None or item.path is not None:
             _texts(subject, {"key": item.key, "version": item.version, "path": item.path}, found)
         if item.size is not None:
             found.append(f'{subject} {_own("size")} "{item.size}"^^<{XSD}integer> .')

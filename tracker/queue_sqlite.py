@@ -174,7 +174,8 @@ class SqliteQueue:
             return connection.executemany("DELETE FROM entry WHERE id = ?", numbers).rowcount
 
         if numbers:
-            self._partitions[partition].depth -= await self._database.run(job)
+            removed = await self._database.run(job)  # apart: `-=` with an await in it would undo what came meanwhile
+            self._partitions[partition].depth -= removed
 
     async def retry(self, partition: int, ids: Sequence[str], delay: float, *, counted: bool) -> None:
         numbers = [int(identifier) for identifier in ids]

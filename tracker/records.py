@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from pllib.provml import iris
 
 from .errors import RecordError, RequestError
+from .identity import INT64
 from .values import Among, Data, Identifier, Meaning, Reference, Tagged, Text, Value
 
 VERSION = 1
@@ -209,8 +210,7 @@ def decode_record(raw: bytes) -> Record:
 
 def _check_limits(raw: bytes) -> None:
     """Depth, nodes and length of strings; walks the record only if its size alone does not rule the breach out."""
-    length = len(raw)
-    if length <= MAX_NODES and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
+    if len(raw) <= MAX_NODES and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
         return
     nodes = 0
     stack: list[tuple[Any, int]] = [(_anything.decode(raw), 1)]
@@ -235,9 +235,24 @@ def _check_string(value: str) -> None:
         )
 
 
+def _check_structure(path: str, structure: Any) -> None:
+    """No bare integer beyond 64 bit, which JSON literals of the graph cannot hold."""
+    stack = [structure]
+    while stack:
+        value = stack.pop()
+        if type(value) is int and not -INT64 <= value < INT64:
+            raise RecordError(path, f'{str(value)[:40]} is beyond 64 bit: send {{"$": "int", "v": "its digits"}}')
+        if type(value) is dict:
+            stack.extend(value.values())
+        elif type(value) is list:
+            stack.extend(value)
+
+
 def _check_activity(record: Begin | End) -> None:
     if record.id is None and record.kind != "workflow":
         raise RecordError("$.id", f"a {record.kind} needs `id`: add {{name}}/{{number}}, both percent-encoded")
+    if record.meta:
+        _check_structure("$.meta", record.meta)
     if record.used:
         _check_values("$.used", record.used, MAX_NAME)
     for names in record.links.values():
@@ -269,6 +284,8 @@ def _check_values(path: str, values: Mapping[str, Value], limit: int) -> None:
     for name, value in values.items():
         if isinstance(value, Tagged):
             _check_tagged(_member(path, name), value)
+        elif type(value) is list:
+            _check_structure(_member(path, name), value)
 
 
 def _check_tagged(path: str, value: Tagged) -> None:
@@ -286,6 +303,8 @@ def _check_tagged(path: str, value: Tagged) -> None:
     inner = getattr(value, "v", None)
     if isinstance(inner, Tagged):
         _check_tagged(f"{path}.v", inner)
+    elif isinstance(inner, (dict, list)):
+        _check_structure(f"{path}.v", inner)
 
 
 def _check_facts(path: str, facts: Mapping[str, Value]) -> None:

@@ -98,6 +98,27 @@ def test_many_appends_at_once_are_all_kept(opened: Open) -> None:
     run(work)
 
 
+def test_the_depth_is_right_while_entries_come_and_go_at_once(opened: Open) -> None:
+    async def work() -> None:
+        async with opened() as queue:
+
+            async def come(number: int) -> None:
+                await queue.append(entries(b"%d" % number))
+
+            async def go() -> int:
+                gone = 0
+                while gone < 200:
+                    claimed = await queue.claim(0, 7, 10**9, 1.0)
+                    await queue.acknowledge(0, [entry.id for entry in claimed])
+                    gone += len(claimed)
+                return gone
+
+            await asyncio.gather(go(), *(come(number) for number in range(200)))
+            assert (await numbers(queue)).depths == [0]
+
+    run(work)
+
+
 def test_a_waiting_claim_gets_what_is_appended(opened: Open) -> None:
     async def work() -> None:
         async with opened() as queue:
