@@ -262,13 +262,17 @@ def _check_activity(record: Begin | End) -> None:
             if text is not None:
                 _check_part(path, text, MAX_NAME)
     elif record.generated:
-        _check_values("$.generated", record.generated, MAX_NAME)
-        for name, value in record.generated.items():
-            if isinstance(value, (Reference, Among)):
-                raise RecordError(
-                    _member("$.generated", name),
-                    "what another execution generated cannot be generated again: put it under `used`",
-                )
+        _check_generated(record.generated)
+
+
+def _check_generated(generated: Mapping[str, Value]) -> None:
+    _check_values("$.generated", generated, MAX_NAME)
+    for name, value in generated.items():
+        if isinstance(value, (Reference, Among)):
+            raise RecordError(
+                _member("$.generated", name),
+                "what another execution generated cannot be generated again: put it under `used`",
+            )
 
 
 def _check_producer(record: ProducerRecord) -> None:

@@ -25,7 +25,7 @@ SCALARS = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-3, 3),
-    st.integers(),
+    st.integers(-(2**63), 2**63 - 1),
     st.sampled_from([0.1, 1.0, -0.0, 1e300]),
     st.text(max_size=3),
 )
@@ -34,6 +34,7 @@ PLAIN = st.one_of(
     st.lists(SCALARS, max_size=2),
     st.builds(lambda v: {"$": "json", "v": v}, st.dictionaries(st.text(max_size=2), SCALARS, max_size=2)),
     st.builds(lambda v: {"$": "summary", "v": v}, st.dictionaries(st.text(max_size=2), SCALARS, max_size=2)),
+    st.integers().map(lambda v: {"$": "int", "v": str(v)}),
     st.sampled_from(["NaN", "INF", "-INF"]).map(lambda v: {"$": "float", "v": v}),
     st.builds(lambda v, m: {"$": "value", "v": v, "as": m}, SCALARS, MEANINGS),
 )

@@ -131,5 +131,15 @@ def test_limits_of_depth_nodes_and_strings() -> None:
     assert "1000000" in refusal({**GOOD, "stdout": "é" * 600_000}).message
 
 
+@pytest.mark.parametrize("value", [[1, -(2**63) - 1], {"$": "json", "v": {"a": 10**30}}, {"$": "value", "v": [2**63]}])
+def test_a_bare_integer_beyond_64_bit_in_a_structure_is_refused(value: Any) -> None:
+    assert '"$": "int"' in refusal({**GOOD, "generated": {"a": value}}).message
+    assert '"$": "int"' in refusal({**GOOD, "meta": {"a": 2**63}}).message
+
+
+def test_integers_up_to_64_bit_are_taken() -> None:
+    decode_record(json.dumps({**GOOD, "generated": {"a": [2**63 - 1, -(2**63)], "b": "9" * 30}}).encode())
+
+
 def test_brackets_in_text_are_not_depth() -> None:
     decode_record(json.dumps({**GOOD, "stdout": "[{" * 1000}).encode())
