@@ -86,7 +86,7 @@ def lineage(urls: dict[str, str], repetitions: int = 7) -> Measure:
         "PREFIX prov: <http://www.w3.org/ns/prov#> SELECT DISTINCT ?e "
         f"{{ <{newest['v']}> prov:wasGeneratedBy/prov:wasInformedBy*/prov:used ?e }}"
     )
-    address = f"{urls['query']}/v1/lineage?of={quote(newest['v'], safe='')}&grain=value"
+    address = f"{urls['query_engine']}/v1/lineage?of={quote(newest['v'], safe='')}&grain=value"
     samples, floors = [], []
     for _ in range(repetitions):
         start = time.perf_counter()

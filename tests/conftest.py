@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,36 +85,48 @@ def require_server() -> Callable[[str], str]:
     return require
 
 
+Stack = Callable[[Path], AbstractContextManager[Services]]
+
+
 @pytest.fixture(scope="session")
-def services(
-    tmp_path_factory: pytest.TempPathFactory,
-    free_port: Callable[[], int],
-    require_server: Callable[[str], str],
-) -> Iterator[Services]:
-    """The whole stack, started by the launcher as a user would, for all tests of the session."""
-    require_server("oxigraph")
-    folder = tmp_path_factory.mktemp("services")
-    data, ready, log = folder / "data", folder / "ready.json", folder / "launcher.log"
-    ports = [f"--{name}-port={free_port()}" for name in ("tracker", "manager", "query", "store")]
-    command = [sys.executable, "-m", "deploy", "up", "--data", str(data), "--ready-file", str(ready), *ports]
-    environment = {name: value for name, value in os.environ.items() if name == MARK or not name.startswith("PLLIB_")}
-    with log.open("wb") as output:
-        launcher = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=output, stderr=output)
-    try:
-        until = time.monotonic() + READY_SECONDS
-        while not ready.exists():
-            if launcher.poll() is not None or time.monotonic() > until:
-                pytest.fail("the services did not start:\n" + log.read_text(encoding="utf-8", errors="replace"))
-            time.sleep(0.05)
-        urls = json.loads(ready.read_text(encoding="utf-8"))
-        yield Services(urls["tracker"], urls["manager"], urls["query_engine"], urls["store"], data)
-    finally:
-        launcher.terminate()
+def stack(free_port: Callable[[], int], require_server: Callable[[str], str]) -> Stack:
+    """A function that starts the whole stack in a folder, as a user would by the launcher, for a `with` block."""
+
+    @contextmanager
+    def run(folder: Path) -> Iterator[Services]:
+        require_server("oxigraph")
+        data, ready, log = folder / "data", folder / "ready.json", folder / "launcher.log"
+        ports = [f"--{name}-port={free_port()}" for name in ("tracker", "manager", "query", "store")]
+        command = [sys.executable, "-m", "deploy", "up", "--data", str(data), "--ready-file", str(ready), *ports]
+        environment = {
+            name: value for name, value in os.environ.items() if name == MARK or not name.startswith("PLLIB_")
+        }
+        with log.open("wb") as output:
+            launcher = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=output, stderr=output)
         try:
-            launcher.wait(STOP_SECONDS)
+            until = time.monotonic() + READY_SECONDS
+            while not ready.exists():
+                if launcher.poll() is not None or time.monotonic() > until:
+                    pytest.fail("the services did not start:\n" + log.read_text(encoding="utf-8", errors="replace"))
+                time.sleep(0.05)
+            urls = json.loads(ready.read_text(encoding="utf-8"))
+            yield Services(urls["tracker"], urls["manager"], urls["query_engine"], urls["store"], data)
         finally:
-            launcher.kill()
-            launcher.wait()
+            launcher.terminate()
+            try:
+                launcher.wait(STOP_SECONDS)
+            finally:
+                launcher.kill()
+                launcher.wait()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def services(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """One stack for all tests of the session."""
+    with stack(tmp_path_factory.mktemp("services")) as running:
+        yield running
 
 
 def _marked(session: str) -> dict[int, str]:

@@ -98,9 +98,9 @@ def main() -> None:
         "PLLIB_SPOOL": str(data / "spool"),
         "PYTHONPATH": str(CHECKOUT),
     }
-    client = Client(urls["query"])
+    client = Client(urls["query_engine"])
 
-    run_scripts(console, work, chosen.epochs, urls["query"], environment)
+    run_scripts(console, work, chosen.epochs, urls["query_engine"], environment)
     results = json.loads((work / "results.json").read_text())
     settled(client, len(results))
     best = max(results, key=lambda result: result["validation"]["accuracy"])
@@ -114,7 +114,7 @@ def main() -> None:
     console.print("[bold]Look further[/bold]")
     places = {"start page": "/", "REST": "/v1/executions", "SPARQL": "/sparql", "API docs": "/docs"}
     for name, path in places.items():
-        console.print(f"  {name:<11} {urls['query']}{path}")
+        console.print(f"  {name:<11} {urls['query_engine']}{path}")
     console.print(f"  {'tracker':<11} {urls['tracker']}/v1/stats")
     console.print("The services go on running; [bold]make down[/bold] stops them.")
 
