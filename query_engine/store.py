@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import Any, AsyncIterator, Optional
 
@@ -28,7 +29,7 @@ class StoreClient:
 
     Args:
         query_url: the server's query endpoint.
-        timeout: seconds a query may take, from the request to its first byte and between any two parts of the answer.
+        timeout: seconds a query may take, until its answer has been read.
         transport: replaces the network, for tests.
 
     Every method raises ``BadQuery`` (with the store's message), ``QueryTimeout``, ``StoreUnavailable``,
@@ -70,15 +71,16 @@ class StoreClient:
         headers = {"Content-Type": "application/sparql-query; charset=utf-8", "Accept": accept}
         request = self._http.build_request("POST", self.query_url, content=query.encode(), headers=headers)
         try:
-            response = await self._http.send(request, stream=True)
-            try:
-                await _check(response)
-                yield response
-            finally:
-                await response.aclose()
-        except httpx.TimeoutException as error:
-            if isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout)):
-                raise StoreUnavailable(f"no connection to the store at {self.query_url} in time") from error
+            async with asyncio.timeout(self.timeout):
+                response = await self._http.send(request, stream=True)
+                try:
+                    await _check(response)
+                    yield response
+                finally:
+                    await response.aclose()
+        except (httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise StoreUnavailable(f"no connection to the store at {self.query_url} in time") from error
+        except (httpx.TimeoutException, TimeoutError) as error:
             raise QueryTimeout(f"the query took longer than {self.timeout:g} s") from error
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__

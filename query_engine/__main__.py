@@ -1,0 +1,95 @@
+"""``python -m query_engine``: runs the query engine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Optional, Sequence
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from query_engine.app import create_app
+from query_engine.settings import LOOPBACK_HOSTS, Settings
+
+_EPILOG = """Each option can also be set in the environment: PLLIB_QUERY_HOST, PLLIB_QUERY_PORT, PLLIB_STORE_URL,
+PLLIB_BASE, PLLIB_QUERY_TIMEOUT, PLLIB_QUERY_MAX_ROWS, PLLIB_QUERY_MAX_BYTES, PLLIB_QUERY_DATA; an option given here wins.
+
+Try it: curl 'http://127.0.0.1:8472/v1/executions?status=running'
+        curl http://127.0.0.1:8472/sparql --data-urlencode 'query=SELECT * WHERE { ?s ?p ?o } LIMIT 5'"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m query_engine",
+        description="Answers questions about captured provenance: SPARQL, REST, lineage, analyses. Only reads.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    defaults, env = Settings(), os.environ.get
+    add = parser.add_argument
+    add("--host", default=env("PLLIB_QUERY_HOST", "127.0.0.1"), help="address to listen on (%(default)s)")
+    add("--port", type=int, default=env("PLLIB_QUERY_PORT", "8472"), help="port to listen on (%(default)s)")
+    add("--store-url", default=env("PLLIB_STORE_URL", defaults.store_url), help="SPARQL server (%(default)s)")
+    add("--base", default=env("PLLIB_BASE", defaults.base), help="what all IRIs begin with (%(default)s)")
+    add("--timeout", type=_positive, default=env("PLLIB_QUERY_TIMEOUT", "30"), help="seconds a query may take")
+    add("--max-rows", type=_count, default=env("PLLIB_QUERY_MAX_ROWS", "100000"), help="rows of a SPARQL answer")
+    add(
+        "--max-bytes",
+        type=_count,
+        default=env("PLLIB_QUERY_MAX_BYTES", str(defaults.max_bytes)),
+        help="bytes of a SPARQL answer (%(default)s)",
+    )
+    add("--data", type=Path, default=env("PLLIB_QUERY_DATA"), help="folder for stored queries (none: not kept)")
+    add("--allowed-host", action="append", default=[], help="a further name that requests may use (repeat)")
+    add("--insecure", action="store_true", help="allow to listen beyond loopback, where anyone may read everything")
+    return parser
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 86_400:
+        raise argparse.ArgumentTypeError(f"not a number of seconds: {text}")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"not a positive number: {text}")
+    return value
+
+
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if options.host not in LOOPBACK_HOSTS and not options.insecure:
+        parser.error(f"--host {options.host} is not loopback: anyone who reaches it could read all; add --insecure")
+    for name in ("store_url", "base"):
+        address = urlsplit(getattr(options, name))
+        if address.scheme not in ("http", "https") or not address.hostname:
+            parser.error(f"--{name.replace('_', '-')}: not an http address: {getattr(options, name)}")
+    if not options.base.endswith(("/", "#")):
+        parser.error("--base must end in / or #")
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Runs until interrupted; 0 then, 2 for options that cannot be used."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    _check(parser, options)
+    settings = Settings(
+        store_url=options.store_url,
+        base=options.base,
+        timeout=options.timeout,
+        max_rows=options.max_rows,
+        max_bytes=options.max_bytes,
+        data=options.data,
+        hosts=(*LOOPBACK_HOSTS, options.host, *options.allowed_host),
+    )
+    uvicorn.run(create_app(settings), host=options.host, port=options.port, log_level="warning", server_header=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""The query engine as an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import AsyncIterator
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from query_engine import (
+    activities,
+    agents,
+    data,
+    errors,
+    executions,
+    identifiers,
+    operations,
+    sparql,
+    values,
+    workflows,
+)
+from query_engine.middleware import KeepEncoding, KnownHosts, Measured
+from query_engine.settings import Settings
+from query_engine.store import StoreClient
+
+_PROBE_SECONDS = 2.0
+_DESCRIPTION = """Read-only answers about captured provenance. Every resource has an IRI, which this server resolves;
+REST answers carry both the IRI and the `id`, the part after the base. Lists come in pages: follow `next` until it is
+null. Errors have one form: `{"error": {"code", "message", "field", "fix"}}`."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; ``app.state`` has ``settings`` and ``store`` (the shared :class:`StoreClient`)."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await app.state.store.aclose()
+        await app.state.probe.aclose()
+
+    app = FastAPI(title="PLLib query engine", version="1", description=_DESCRIPTION, lifespan=lifespan)
+    app.state.settings = settings
+    app.state.store = StoreClient(settings.query_url, settings.timeout)
+    app.state.probe = StoreClient(settings.query_url, min(settings.timeout, _PROBE_SECONDS))
+    app.state.conversions = asyncio.Semaphore(1)  # graphs are converted in memory: one at a time
+    app.state.registry = CollectorRegistry()
+    errors.install(app)
+    for module in (workflows, executions, activities, values, data, agents, sparql, identifiers, operations):
+        app.include_router(module.router)
+    app.add_middleware(KeepEncoding)
+    app.add_middleware(KnownHosts, hosts=settings.hosts)
+    app.add_middleware(Measured, registry=app.state.registry)
+    return app

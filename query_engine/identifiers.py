@@ -1,0 +1,108 @@
+"""Every resource by its IRI: ``/id/…``, as a page, as JSON, or as RDF."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from query_engine import formats, graphs
+from query_engine.binding import Iri
+from query_engine.errors import NotFound
+from query_engine.graphs import Triple
+from query_engine.html import page
+from query_engine.names import short
+from query_engine.reading import Read, Reader
+from query_engine.sparql import TRUNCATED
+from query_engine.terms import Term
+
+router = APIRouter(tags=["resources by IRI"])
+
+_MOST_STATEMENTS = 5000
+_MOST_MENTIONS = 1000
+_FORMATS = (formats.HTML, formats.JSON, formats.TURTLE, formats.N_TRIPLES, formats.JSON_LD, formats.RDF_XML)
+_STATEMENTS = f"SELECT ?p ?o WHERE {{ VALUES ?item {{}} ?item ?p ?o }} ORDER BY ?p ?o LIMIT {_MOST_STATEMENTS + 1}"
+_MENTIONS = f"SELECT ?s ?p WHERE {{ VALUES ?item {{}} ?s ?p ?item }} LIMIT {_MOST_MENTIONS + 1}"
+_SHOWN = 2000
+
+
+@router.get(
+    "/id/{id:path}",
+    responses={
+        200: {
+            "description": "What is said of the resource, and who points at it.",
+            "content": {form.media_type: {} for form in _FORMATS},
+        },
+        404: {"description": "Nothing is known under that IRI."},
+    },
+)
+async def get_resource(id: str, request: Request, read: Read) -> Response:
+    """What is known of any resource, by the path of its IRI; the format is the one that `Accept` prefers."""
+    form = formats.choose(", ".join(request.headers.getlist("accept")) or None, _FORMATS)
+    iri = read.names.iri(id)
+    statements = await read.store.select(_STATEMENTS, item=iri)
+    mentions = await read.store.select(_MENTIONS, item=iri)
+    if not statements and not mentions:
+        raise NotFound(f"nothing is known of {iri.value}", field="id")
+    me = Term("iri", iri.value)
+    out = [Triple(me, row["p"], row["o"]) for row in statements[:_MOST_STATEMENTS]]
+    back = [Triple(row["s"], row["p"], me) for row in mentions[:_MOST_MENTIONS]]
+    cut = len(statements) > len(out) or len(mentions) > len(back)
+    headers = {"Vary": "Accept"} | ({TRUNCATED: f"rows={len(out) + len(back)}"} if cut else {})
+    response = _render(form, read, iri, out, back)
+    response.headers.update(headers)
+    return response
+
+
+def _render(form: formats.Format, read: Reader, iri: Iri, out: list[Triple], back: list[Triple]) -> Response:
+    if form == formats.HTML:
+        return page(read.names.id(iri.value), _tables(read, out, back))
+    if form == formats.JSON:
+        return JSONResponse(_as_json(read, iri, out, back))
+    return Response(graphs.write([*out, *back], form), media_type=form.media_type)
+
+
+def _as_json(read: Reader, iri: Iri, out: list[Triple], back: list[Triple]) -> dict[str, Any]:
+    properties: dict[str, list[Any]] = {}
+    for triple in out:
+        properties.setdefault(short(triple.predicate.value), []).append(_plain(read, triple.object))
+    mentions: dict[str, list[str]] = {}
+    for triple in back:
+        mentions.setdefault(short(triple.predicate.value), []).append(read.names.id(triple.subject.value))
+    return {"id": read.names.id(iri.value), "iri": iri.value, "properties": properties, "referenced_by": mentions}
+
+
+def _plain(read: Reader, term: Term) -> Any:
+    if term.kind == "literal":
+        return term.json
+    return {"id": read.names.id(term.value)} if read.names.own(term.value) else {"id": short(term.value)}
+
+
+def _tables(read: Reader, out: list[Triple], back: list[Triple]) -> str:
+    said = "".join(_row(_short(triple.predicate), _cell(read, triple.object)) for triple in out)
+    mentioned = "".join(_row(_short(triple.predicate), _cell(read, triple.subject)) for triple in back)
+    parts = f"<table>{said}</table>"
+    if back:
+        parts += f"<h2>Referred to by</h2><table>{mentioned}</table>"
+    return parts + "<p><small>Also as JSON, Turtle, N-Triples, JSON-LD or RDF/XML, by the Accept header.</small></p>"
+
+
+def _row(left: str, right: str) -> str:
+    return f"<tr><th>{left}</th><td>{right}</td></tr>"
+
+
+def _short(term: Term) -> str:
+    return escape(short(term.value))
+
+
+def _cell(read: Reader, term: Term) -> str:
+    if term.kind == "iri":
+        if read.names.own(term.value):
+            identifier = read.names.id(term.value)
+            return f'<a href="/id/{escape(identifier)}">{escape(identifier)}</a>'
+        return _short(term)
+    text = escape(term.value[:_SHOWN]) + ("…" if len(term.value) > _SHOWN else "")
+    kind = term.lang or (short(term.datatype) if term.datatype else "")
+    return f"{text} <small>{escape(kind)}</small>" if kind else text

@@ -1,0 +1,41 @@
+"""Settings of the query engine, read once when it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional
+
+from pllib.provml.iris import DEFAULT_BASE
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one query engine runs.
+
+    Attributes:
+        store_url: root of the SPARQL server; ``/query`` is added, unless it ends in a path of its own.
+        base: what all IRIs begin with; the same as the tracker's and the manager's.
+        timeout: seconds a query may take.
+        max_rows: rows of an answer of the SPARQL endpoint (statements, of a graph).
+        max_bytes: bytes of an answer of the SPARQL endpoint.
+        data: folder for what the query engine keeps itself (stored queries); none when not given.
+        hosts: names that requests may call this server by, without port.
+    """
+
+    store_url: str = "http://127.0.0.1:8473"
+    base: str = DEFAULT_BASE
+    timeout: float = 30.0
+    max_rows: int = 100_000
+    max_bytes: int = 256 * 1024 * 1024
+    data: Optional[Path] = None
+    hosts: tuple[str, ...] = field(default=LOOPBACK_HOSTS)
+
+    @property
+    def query_url(self) -> str:
+        """The store's query endpoint."""
+        scheme, _, rest = self.store_url.partition("://")
+        host, _, path = rest.rstrip("/").partition("/")
+        return f"{scheme}://{host}/{path or 'query'}"
