@@ -1,0 +1,248 @@
+"""Asking the query engine from Python; standard library only, and not imported by ``import pllib``.
+
+::
+
+    from pllib.query import Client
+
+    client = Client("http://127.0.0.1:8472")
+    client.sparql("SELECT ?m { ?m a provml:Model }")
+    client.lineage("model.pkl", store="scratch")
+    client.analysis("q3", dataset="train.npz", store="scratch")["rows"]
+
+Errors::
+
+    PllibError
+    └── QueryError            root of these
+        ├── QueryUnreachable  no answer, or none of a query engine
+        └── QueryRefused      an answer that is an error: its status, code, field and fix
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlencode
+from urllib.request import ProxyHandler, Request, build_opener
+
+from .errors import PllibError
+from .provml.vocabulary import PREFIXES, XSD
+
+Row = Dict[str, Any]
+
+_NUMBERS = {
+    XSD + name: int for name in ("integer", "int", "long", "short", "byte", "nonNegativeInteger", "positiveInteger")
+}
+_FLOATS = (XSD + "double", XSD + "float", XSD + "decimal")
+_JSON = "http://www.w3.org/1999/02/22-rdf-syntax-ns#JSON"
+_PREFIX = re.compile(r"\bPREFIX\s+([A-Za-z][\w-]*)\s*:", re.IGNORECASE)
+
+
+class QueryError(PllibError):
+    """A question that was not answered."""
+
+
+class QueryUnreachable(QueryError):
+    """No answer within the time, or one that is no query engine's."""
+
+
+class QueryRefused(QueryError):
+    """The query engine said no.
+
+    Attributes:
+        status: HTTP status.
+        code: name of the reason, for programs.
+        field: what in the question is wrong, where that is known.
+        fix: what to do about it.
+    """
+
+    def __init__(self, status: int, code: str, message: str, field: Optional[str], fix: Optional[str]) -> None:
+        super().__init__(message + (f" ({field})" if field else "") + (f"; {fix}" if fix else ""))
+        self.status, self.code, self.field, self.fix = status, code, field, fix
+
+
+# No proxy from the environment: the services are on the user's own network, and a proxy would get the token.
+_opener = build_opener(ProxyHandler({}))
+
+
+def _fetch(request: Request, timeout: float) -> bytes:
+    try:
+        with _opener.open(request, timeout=timeout) as answer:
+            content: bytes = answer.read()
+            return content
+    except HTTPError as error:
+        with error:
+            raise _refusal(error.code, error.read(100_000)) from error
+    except (URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise QueryUnreachable(f"no answer from {request.full_url.split('?')[0]}: {reason}") from error
+
+
+def _refusal(status: int, content: bytes) -> QueryRefused:
+    try:
+        told = json.loads(content)["error"]
+        return QueryRefused(status, str(told["code"]), str(told["message"]), told.get("field"), told.get("fix"))
+    except (ValueError, KeyError, TypeError):
+        return QueryRefused(
+            status, "http_error", f"status {status}: {content[:300].decode('utf-8', 'replace')}", None, None
+        )
+
+
+def _headers(token: Optional[str], accept: str) -> Dict[str, str]:
+    return {"Accept": accept, **({"Authorization": f"Bearer {token}"} if token else {})}
+
+
+def _parsed(content: bytes, url: str) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise QueryUnreachable(f"{url} did not answer with JSON") from error
+
+
+def get_json(
+    url: str,
+    path: str,
+    parameters: Optional[Mapping[str, Any]] = None,
+    *,
+    timeout: float = 30.0,
+    token: Optional[str] = None,
+) -> Any:
+    """The JSON answer of one GET.
+
+    Args:
+        url: address of the service; ``path`` is below it.
+        parameters: query parameters; those that are ``None`` are left out.
+        timeout: seconds.
+
+    Raises:
+        QueryError: there was none.
+    """
+    given = {name: value for name, value in (parameters or {}).items() if value is not None}
+    address = url.rstrip("/") + path + ("?" + urlencode(given, doseq=True) if given else "")
+    return _parsed(_fetch(Request(address, headers=_headers(token, "application/json")), timeout), url)  # noqa: S310
+
+
+class Client:
+    """Asks one query engine.
+
+    Args:
+        url: its address.
+        timeout: seconds to wait for an answer.
+        token: sent as bearer token.
+    """
+
+    def __init__(self, url: str = "http://127.0.0.1:8472", timeout: float = 30.0, token: Optional[str] = None) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise QueryUnreachable(f"{url!r} is no address: write http://HOST:PORT")
+        self.url, self.timeout, self.token = url.rstrip("/"), timeout, token
+
+    def sparql(self, query: str) -> List[Row]:
+        """Rows of a SELECT, as Python values by name; of an ASK one row with ``answer``.
+
+        The prefixes ``prov``, ``provlake``, ``provml``, ``mls``, ``rdf``, ``rdfs`` and ``xsd`` need not be declared.
+        """
+        headers = {
+            **_headers(self.token, "application/sparql-results+json"),
+            "Content-Type": "application/sparql-query; charset=utf-8",
+        }
+        body = _with_prefixes(query).encode("utf-8")
+        found = _parsed(_fetch(Request(f"{self.url}/sparql", body, headers), self.timeout), self.url)  # noqa: S310
+        if "boolean" in found:
+            return [{"answer": found["boolean"]}]
+        names = found["head"]["vars"]
+        return [
+            {name: _python(row[name]) if name in row else None for name in names}
+            for row in found["results"]["bindings"]
+        ]
+
+    def lineage(
+        self,
+        of: str,
+        *,
+        store: Optional[str] = None,
+        direction: str = "backward",
+        depth: Optional[int] = None,
+        grain: str = "value",
+        format: str = "json",
+    ) -> Any:
+        """What something came from (``backward``) or what came of it (``forward``).
+
+        Args:
+            of: path of a file, or the IRI or id of any resource.
+            store: the store that the path is in.
+            depth: at most so many steps; by default to the end.
+            grain: ``value``, or ``task`` to leave single values out.
+            format: ``json`` for a dict with ``nodes`` and ``edges``; ``dot`` or ``svg`` for text.
+        """
+        given = {"of": of, "store": store, "direction": direction, "depth": depth, "grain": grain, "format": format}
+        given = {name: value for name, value in given.items() if value is not None}
+        address = f"{self.url}/v1/lineage?{urlencode(given)}"
+        content = _fetch(Request(address, headers=_headers(self.token, "*/*")), self.timeout)  # noqa: S310
+        return _parsed(content, self.url) if format == "json" else content.decode("utf-8")
+
+    def analyses(self, **facets: str) -> List[Row]:
+        """The named analyses, those of the given facets (``data="hybrid"``, ``direction="forward"``, …)."""
+        return _items(self._get("/v1/analyses", facets))
+
+    def analysis(self, name: str, **parameters: Any) -> Row:
+        """Runs a named analysis: ``columns``, ``rows`` (a dict each) and whether the answer was ``truncated``."""
+        found: Row = self._get(f"/v1/analyses/{quote(name, safe='')}/run", parameters)
+        return found
+
+    def executions(self, **filters: Any) -> Iterator[Row]:
+        """All workflow executions that fit (``workflow``, ``status``, ``study``, ``person``, …), newest first."""
+        return self._pages("/v1/executions", filters)
+
+    def execution(self, identifier: str) -> Row:
+        """One workflow execution, by ``{workflow}/{execution}`` or its IRI."""
+        found: Row = self._get("/v1/executions/" + identifier.split("execution/", 1)[-1], {})
+        return found
+
+    def data(self, path: Optional[str] = None, **filters: Any) -> Iterator[Row]:
+        """Data references (``path``, ``store``, ``prefix``), with their states and who used and generated them."""
+        return self._pages("/v1/data", {"path": path, **filters})
+
+    def values(self, **filters: Any) -> Iterator[Row]:
+        """Values that fit (``attribute``, ``value``, ``type``, ``execution``)."""
+        return self._pages("/v1/values", filters)
+
+    def _get(self, path: str, parameters: Mapping[str, Any]) -> Any:
+        return get_json(self.url, path, parameters, timeout=self.timeout, token=self.token)
+
+    def _pages(self, path: str, filters: Mapping[str, Any]) -> Iterator[Row]:
+        page = self._get(path, filters)
+        yield from page["items"]
+        while page["next"]:  # a path with its query
+            page = get_json(self.url, page["next"], timeout=self.timeout, token=self.token)
+            yield from page["items"]
+
+
+def _items(page: Union[List[Row], Row]) -> List[Row]:
+    """The list in a page, whatever it is called."""
+    if isinstance(page, list):
+        return page
+    for value in page.values():
+        if isinstance(value, list):
+            return value
+    return []
+
+
+def _with_prefixes(query: str) -> str:
+    declared = {name.lower() for name in _PREFIX.findall(query)}
+    return "".join(f"PREFIX {name}: <{iri}>\n" for name, iri in PREFIXES.items() if name not in declared) + query
+
+
+def _python(term: Mapping[str, str]) -> Any:
+    """A term of a result as a Python value: numbers, booleans and JSON converted, IRIs and the rest as text."""
+    text, datatype = term["value"], term.get("datatype")
+    try:
+        if datatype in _NUMBERS:
+            return int(text)
+        if datatype in _FLOATS:
+            return float(text.replace("INF", "inf"))
+        if datatype == XSD + "boolean":
+            return text in ("true", "1")
+        return json.loads(text) if datatype == _JSON else text
+    except ValueError:
+        return text
