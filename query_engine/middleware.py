@@ -25,7 +25,7 @@ class KeepEncoding:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw = scope.get("raw_path")
         if scope["type"] == "http" and raw:
-            scope = {**scope, "path": raw.partition(b"?")[0].decode("latin-1")}
+            scope["path"] = raw.partition(b"?")[0].decode("latin-1")
         await self._app(scope, receive, send)
 
 
