@@ -150,3 +150,11 @@ def _command_line(process: Path, mark: bytes) -> str | None:
     except OSError:
         return None
     return None if state == "Z" else line
+
+
+@pytest.fixture(scope="session")
+def constraint_violations() -> Callable[..., list[str]]:
+    """A function that says what in a graph (rdflib's, or lines of N-Triples) is against PROV-CONSTRAINTS."""
+    from tests.provenance.constraints import violations
+
+    return violations
