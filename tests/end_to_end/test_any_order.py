@@ -12,7 +12,8 @@ CODE = """
             task.generated(a=pllib.data("a.txt", store="s", facts={"n": pllib.domain(3)}), count=1, acc=0.5)
         with wf.task("other", used={"count": 1}) as other:
             other.generated(acc=0.5)
-        with wf.task("fit", stage="training", used={"a": pllib.dataset("a.txt", store="s"), "acc": 0.5, "lr": pllib.hyperparameter(0.1)}) as fit:
+        used = {"a": pllib.dataset("a.txt", store="s"), "acc": 0.5, "lr": pllib.hyperparameter(0.1)}
+        with wf.task("fit", stage="training", used=used) as fit:
             for n in range(3):
                 with fit.section("epoch") as epoch:
                     epoch.generated(loss=pllib.evaluation(1 / (n + 1)))

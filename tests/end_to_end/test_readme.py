@@ -1,0 +1,52 @@
+"""The code in the README and the guides does what they say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def blocks(path: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / path).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_readme_s_code_runs_and_its_questions_are_answered(lab):
+    (code,) = blocks("README.md")
+    for name in ("raw.npz", "train.npz", "model.pkl"):
+        (lab.folder / name).write_bytes(name.encode())
+    code = code.replace("scratch", f"scratch-{lab.mark}").replace("    ...\n", "    pass\n")
+    lab.run(code)
+    lab.settle()
+    found = lab.lineage("model.pkl", store=f"scratch-{lab.mark}")
+    labels = {node["label"] for node in found["nodes"] if node["kind"] == "activity"}
+    assert "fit" in labels
+    evaluations = lab.select(
+        "SELECT ?v { ?m a provml:Model ; prov:hadMember ?e . ?e a provml:ModelEvaluation ; prov:value ?v . "
+        f'FILTER(CONTAINS(STR(?m), "{lab.mark}")) }}'
+    )
+    assert [float(row["v"]) for row in evaluations] == [0.25]
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_code_for_asking_questions_runs(lab, number):
+    lab.run("import pllib\nwith pllib.workflow('train', study='MARK'):\n    pass\n")
+    code = [block for block in blocks("docs/how-to/ask-questions.md")]
+    if number >= len(code):
+        return
+    done = lab.run(code[number].replace("http://127.0.0.1:8472", lab.services.query_url))
+    assert done.stderr == ""
+
+
+def test_every_relative_link_leads_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            if not target.startswith(("http://", "https://")):
+                assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} → {target}"
