@@ -20,11 +20,11 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))
 
-from pllib.query import Client  # noqa: E402
 from rich.console import Console  # noqa: E402 - after the path of the checkout
 
 from deploy.state import read_run  # noqa: E402
 from examples.digits.questions import questions, show  # noqa: E402
+from pllib.query import Client  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pllib.query import Client
 from rich.console import Console
 from rich.table import Table
+
+from pllib.query import Client
 
 STORE = "digits"
 
