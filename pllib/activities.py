@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from contextvars import ContextVar
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Dict, Generic, Iterable, Iterator, Mapping, Optional, Tuple, Type, TypeVar
 
 from . import client as clients
@@ -23,6 +23,8 @@ from .references import Generated
 
 Item = TypeVar("Item")
 STAGES = ("learning", "training", "validation", "evaluation", "feature_extraction")
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 _open: ContextVar[Optional[Activity]] = ContextVar("pllib_activity", default=None)
 _texts: Dict[str, str] = {}
@@ -53,6 +55,21 @@ class Activity:
 
     kind = "task"
 
+    # Defaults stand on the class: most activities need few of them, and making one is on the script's time.
+    wf = id = ""
+    stage: Optional[str] = None
+    person: Optional[str] = None
+    _given_used: Mapping[str, Any] = _NOTHING
+    _given: Mapping[str, Any] = _NOTHING
+    _given_output: Mapping[str, Any] = _NOTHING
+    _meta: Mapping[str, Any] = _NOTHING
+    _began: Optional[Tuple[int, int]] = None
+    _client: Optional[clients.Client] = None
+    _origins: Optional[Origins] = None
+    _outer: Optional[Activity] = None
+    _match = False
+    _ended = False
+
     def __init__(
         self,
         name: str,
@@ -65,18 +82,14 @@ class Activity:
     ) -> None:
         self.name = name
         self.parent = parent
-        self.stage = stage
-        self.person = person
-        self.wf = self.id = ""
-        self._given_used: Dict[str, Any] = dict(used) if used else {}
-        self._given: Dict[str, Any] = {}
-        self._meta: Dict[str, Any] = dict(meta) if meta else {}
-        self._began: Optional[Tuple[int, int]] = None
-        self._client: Optional[clients.Client] = None
-        self._origins: Optional[Origins] = None
-        self._match = False
-        self._outer: Optional[Activity] = None
-        self._ended = False
+        if used:
+            self._given_used = dict(used)
+        if stage is not None:
+            self.stage = stage
+        if person is not None:
+            self.person = person
+        if meta:
+            self._meta = dict(meta)
 
     # -- what a script calls ------------------------------------------------------------------------------------
 
@@ -101,8 +114,8 @@ class Activity:
         """Adds values that were used; recorded when the activity ends."""
         self._check_open("used")
         for mapping in mappings:
-            self._given_used.update(mapping)
-        self._given_used.update(named)
+            named.update(mapping)
+        self._given_used = {**self._given_used, **named}
 
     @shielded(lambda self, *_: Generated(self.wf, self.id, {}))
     def generated(self, *mappings: Mapping[str, Any], **named: Any) -> Generated:
@@ -119,22 +132,22 @@ class Activity:
             for name in given.keys() & named.keys():
                 if given[name] is not named[name]:
                     self._keep_overwritten(name)
-        given.update(named)
+        self._given = {**given, **named} if given else dict(named)
         return Generated(self.wf, self.id, named)
 
     @shielded(nothing)
     def annotate(self, *mappings: Mapping[str, Any], **named: Any) -> None:
         """Adds metadata of your own: no values of the workflow, only remarks."""
         for mapping in mappings:
-            self._meta.update(mapping)
-        self._meta.update(named)
+            named.update(mapping)
+        self._meta = {**self._meta, **named}
 
     @shielded(nothing)
     def output(self, stdout: Optional[str] = None, stderr: Optional[str] = None) -> None:
         """Adds what the activity printed (the last 100,000 characters of each are kept)."""
         for name, text in (("stdout", stdout), ("stderr", stderr)):
             if text is not None:
-                self._given_output = {**getattr(self, "_given_output", {}), name: values.optional_text(text)}
+                self._given_output = {**self._given_output, name: values.optional_text(text)}
 
     def task(
         self, name: str, *, used: Optional[Mapping[str, Any]] = None, stage: Optional[str] = None, **options: Any
@@ -224,7 +237,7 @@ class Activity:
             parts["used"] = found
         if links:
             parts["links"] = links
-        self._given_used = {}
+        self._given_used = _NOTHING
 
     def _end(self, error: Optional[BaseException]) -> None:
         client, origins = clients.current(), self._origins
@@ -250,9 +263,10 @@ class Activity:
             parts["error"] = _error_facts(error)
         if self._meta:
             parts["meta"] = _meta_facts(self._meta)
-        parts.update(getattr(self, "_given_output", {}))
+        if self._given_output:
+            parts.update(self._given_output)
         client.accept(head, parts)
-        self._given = {}
+        self._given = _NOTHING
 
     def _check_open(self, call: str) -> None:
         if self._ended:
@@ -260,7 +274,9 @@ class Activity:
 
     def _keep_overwritten(self, name: str) -> None:
         """One execution generates one value a name; what is replaced goes into the metadata rather than away."""
-        self._meta.setdefault("replaced", {}).setdefault(str(name), []).append(values.exact(self._given[name]))
+        replaced = {**self._meta.get("replaced", {})}
+        replaced[name] = [*replaced.get(name, ()), values.exact(self._given[name])]
+        self._meta = {**self._meta, "replaced": replaced}
 
 
 class Workflow(Activity):
@@ -395,7 +411,7 @@ def _checked_stage(stage: Optional[str]) -> Optional[str]:
 _TEXT = frozenset((str,))
 
 
-def _named(given: Dict[str, Any]) -> Dict[str, Any]:
+def _named(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """The mapping with names that are text (nearly always it is the very one)."""
     if _TEXT.issuperset(map(type, given)) and "" not in given:
         return given
@@ -413,5 +429,5 @@ def _message(error: BaseException) -> str:
     return values._utf8(str(error))[:2000]
 
 
-def _meta_facts(meta: Dict[str, Any]) -> Dict[str, Any]:
+def _meta_facts(meta: Mapping[str, Any]) -> Dict[str, Any]:
     return {values.bounded_name(name): values.exact(value) for name, value in meta.items()}

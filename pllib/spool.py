@@ -63,7 +63,8 @@ class SpoolWriter:
         self._segment_bytes, self._spool_bytes = segment_bytes, spool_bytes
         self._lock = threading.Lock()
         self._number = 0
-        self._written = self._total = 0
+        self._written = self._total = 0  # bytes in this file, and in the ones before it
+        self._granted = self._room = 0  # bytes that may be written until the limits are looked at again
         self._torn = False
         self._fd = -1
         try:
@@ -77,24 +78,39 @@ class SpoolWriter:
         frame = frames.encode(payload)
         size = len(frame)
         with self._lock:
-            if self._total + size - self.trimmed_bytes > self._spool_bytes:
+            if size > self._room and not self._make_room(size):
                 self.dropped += 1
                 return False
-            if self._written >= self._segment_bytes:
-                self._rotate()
             try:
                 done = os.write(self._fd, b"\n" + frame if self._torn else frame)
             except OSError:
                 self.dropped += 1
                 return False
-            self._torn = done < size
-            self._written += done
-            self._total += done
-            if self._torn:  # the disk is full: what did get there is cut off by the next newline
-                self.dropped += 1
-                return False
+            self._room -= done
+            if done != size:
+                return self._short_write(done, size)
             self.accepted += 1
             return True
+
+    def _make_room(self, size: int) -> bool:
+        """Begins the next file when this one is full; whether the spool may grow by ``size``."""
+        self._written += self._granted - self._room
+        if self._written >= self._segment_bytes:
+            self._total += self._written
+            self._rotate()
+        left = self._spool_bytes - (self._total + self._written - self.trimmed_bytes)
+        self._granted = self._room = min(left, max(self._segment_bytes - self._written, size))
+        return size <= self._room
+
+    def _short_write(self, done: int, size: int) -> bool:
+        """After a write of other than ``size`` bytes: with the newline before it the frame is whole, or the disk is full."""
+        whole = self._torn and done == size + 1
+        self._torn = not whole
+        if whole:
+            self.accepted += 1
+        else:  # what did get there is cut off by the newline before the next frame
+            self.dropped += 1
+        return whole
 
     def sync(self) -> None:
         """Brings everything accepted to the disk itself."""
@@ -120,6 +136,7 @@ class SpoolWriter:
         try:
             self._next_segment()
         except OSError:
+            self._total -= self._written
             return  # no room for another file: go on in this one
         os.close(old)
 
