@@ -20,7 +20,7 @@ from starlette.responses import Response
 from . import documents, triples
 from .bodies import read_body
 from .errors import DocumentError, RequestError, StoreError, StoreRejected, StoreUnavailable
-from .ontology import as_ntriples
+from .ontology import as_ntriples, classes
 from .ontology_routes import router as ontology_router
 from .settings import LOOPBACK_HOSTS, Settings
 from .store import SparqlStore, TripleStore
@@ -37,7 +37,7 @@ class Parts:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.writer = triples.Writer(settings.base)
+        self.writer = triples.Writer(settings.base, classes())
         self.store: TripleStore = SparqlStore(settings.store_url, settings.store_kind)
         self.ontology_loaded = False
         self.registry = CollectorRegistry()

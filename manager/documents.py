@@ -1,7 +1,7 @@
 """PROV-ML JSON, version 1, decoded and checked (``schema/prov-ml-v1.json``). Pure functions.
 
 Decoding is by msgspec, which checks types while it reads; what it cannot say (the form of ids, the names of classes)
-is checked when triples are made, so that every string is looked at once.
+is checked when triples are made, so that every string is looked at once. Fields are called as in the JSON.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SCHEMA_FIX = "see the JSON Schema at /schema/prov-ml-v1.json"
 
 
 class TypedLiteral(Struct, frozen=True, forbid_unknown_fields=True):
-    """A literal whose type JSON has no form for; ``type`` is a name of ``triples.DATATYPES``."""
+    """A literal whose type JSON has no form for; ``type`` is a name of ``terms.TYPES``."""
 
     type: str
     v: Any
@@ -32,25 +32,25 @@ class Failure(Struct, frozen=True):
     """Exception type and message of a failed activity."""
 
     type: str
-    message: str = ""
+    message: str | UnsetType = UNSET
 
 
 class Activity(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     types: list[str] = []
-    plan: str | None = None
-    partOf: str | None = None
-    started: int | None = None
-    ended: int | None = None
-    status: Literal["finished", "failed"] | None = None
+    plan: str | UnsetType = UNSET
+    partOf: str | UnsetType = UNSET
+    started: int | UnsetType = UNSET
+    ended: int | UnsetType = UNSET
+    status: Literal["finished", "failed"] | UnsetType = UNSET
     informedBy: list[str] = []
     agents: list[str] = []
     used: list[str] = []
     generated: list[str] = []
-    error: Failure | None = None
-    stdout: str | None = None
-    stderr: str | None = None
-    metadata: dict[str, Any] | None = None
+    error: Failure | UnsetType = UNSET
+    stdout: str | UnsetType = UNSET
+    stderr: str | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
 
 
 class Entity(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,34 +58,34 @@ class Entity(Struct, frozen=True, forbid_unknown_fields=True):
     types: list[str] = []
     attributes: list[str] = []
     value: Value | UnsetType = UNSET
-    specializationOf: str | None = None
+    specializationOf: str | UnsetType = UNSET
     members: list[str] = []
-    store: str | None = None
-    key: str | None = None
-    version: str | None = None
-    path: str | None = None
-    size: int | None = None
+    store: str | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+    version: str | UnsetType = UNSET
+    path: str | UnsetType = UNSET
+    size: int | UnsetType = UNSET
 
 
 class Agent(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     types: list[str] = []
-    label: str | None = None
+    label: str | UnsetType = UNSET
     actedFor: list[str] = []
     ran: list[str] = []
-    host: str | None = None
-    pid: int | None = None
-    command: str | None = None
-    version: str | None = None
-    environment: dict[str, Any] | None = None
-    lost: dict[str, Any] | None = None
+    host: str | UnsetType = UNSET
+    pid: int | UnsetType = UNSET
+    command: str | UnsetType = UNSET
+    version: str | UnsetType = UNSET
+    environment: dict[str, Any] | UnsetType = UNSET
+    lost: dict[str, Any] | UnsetType = UNSET
 
 
 class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     types: list[str] = []
-    label: str | None = None
-    description: str | None = None
+    label: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
     parts: list[str] = []
     inputs: list[str] = []
     outputs: list[str] = []
@@ -94,9 +94,9 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
 class Store(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     types: list[str] = []
-    label: str | None = None
-    host: str | None = None
-    kind: str | None = None
+    label: str | UnsetType = UNSET
+    host: str | UnsetType = UNSET
+    kind: str | UnsetType = UNSET
     members: list[str] = []
 
 
@@ -141,10 +141,10 @@ def decode_document(raw: msgspec.Raw) -> Document:
     """One document.
 
     Raises:
-        DocumentError: it is not of the form; the field is the JSON path.
+        DocumentError: it is not of the form; the field is the JSON path, empty for the document itself.
     """
     try:
         return _document.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         message, _, path = str(error).partition(" - at `")
-        raise DocumentError(path.rstrip("`") or "$", message, SCHEMA_FIX) from error
+        raise DocumentError(path.rstrip("`").removeprefix("$").removeprefix("."), message, SCHEMA_FIX) from error

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from rdflib import Graph
+from rdflib import OWL, RDF, Graph
+
+from pllib.provml.vocabulary import PROVLAKE, PROVML
 
 FOLDER = Path(__file__).parent / "vocabulary"
 FILES = {
@@ -21,6 +23,12 @@ FORMATS = {
     "application/rdf+xml": "xml",
 }
 
+PROV_CLASSES = (
+    *("prov:Entity", "prov:Activity", "prov:Agent", "prov:Collection", "prov:Plan"),
+    *("prov:Person", "prov:SoftwareAgent", "prov:Organization"),
+)
+"""Classes of PROV-O that things may be said to be directly."""
+
 
 @cache
 def graph(name: str) -> Graph:
@@ -29,6 +37,18 @@ def graph(name: str) -> Graph:
     for file in FILES[name]:
         found.parse(FOLDER / file, format="turtle")
     return found
+
+
+@cache
+def classes() -> frozenset[str]:
+    """CURIEs of the classes that a document may name: those of the vocabulary, and PROV-O's."""
+    found = set(PROV_CLASSES)
+    for subject in graph("ontology").subjects(RDF.type, OWL.Class):
+        name = str(subject)
+        for prefix, namespace in (("provlake:", PROVLAKE), ("provml:", PROVML)):
+            if name.startswith(namespace):
+                found.add(prefix + name[len(namespace) :])
+    return frozenset(found)
 
 
 @cache
