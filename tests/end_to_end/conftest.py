@@ -108,7 +108,7 @@ class Lab:
         answer = self.http.get(f"{self.services.store_url}/store?default", headers={"Accept": "application/n-triples"})
         return set(answer.text.splitlines())
 
-    def get(self, path: str, **parameters: Any) -> httpx.Response:
+    def get(self, path: str, /, **parameters: Any) -> httpx.Response:
         return self.http.get(f"{self.services.query_url}{path}", params=parameters)
 
     def lineage(self, of: str, **parameters: Any) -> dict[str, Any]:
