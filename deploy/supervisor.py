@@ -19,6 +19,8 @@ from deploy.state import ServiceState
 
 TICK_SECONDS = 0.1
 PROBE_SECONDS = 1.0
+FIRST_WORD_SECONDS = 5.0
+"""A service that is not usable by then is told of; and again each time it has taken twice as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +120,16 @@ class Supervisor:
         self._report(f"starting {name} on port {one.service.port}")
         self._spawn(one)
         began = time.monotonic()
-        told = 0
+        tell_at = began + FIRST_WORD_SECONDS
         while not one.usable:
             if self._stop_requests:
                 return False
             self._tick()
-            waited = time.monotonic() - began
-            if waited > self._limits.usable:
+            now = time.monotonic()
+            if now > began + self._limits.usable:
                 raise self._not_usable(one)
-            if waited >= 5 * (told + 1):
-                told += 1
+            if now >= tell_at:
+                tell_at = now + (now - began)
                 self._report(f"  {name} {health.trouble(one.service.health_url, PROBE_SECONDS) or 'is usable'}")
             time.sleep(0 if one.usable else TICK_SECONDS)
         return True
