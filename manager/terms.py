@@ -107,8 +107,8 @@ def _typed(value: TypedLiteral) -> str:
         raise DocumentError("value.type", told, f"use {', '.join([*TYPES, 'json'])}")
     if type(value.v) is float and value.type == "double":
         return double_literal(value.v)
-    text = str(value.v) if type(value.v) in (str, int) else ""
-    if not TYPES[value.type](text):
+    text = str(value.v) if type(value.v) in (str, int) else None
+    if text is None or not TYPES[value.type](text):
         told = f"{str(value.v)[:60]!r} is no {value.type}"
         raise DocumentError("value.v", told, f"give the text of an xsd:{value.type}")
     return f'"{text}"^^<{XSD}{value.type}>'

@@ -1,0 +1,261 @@
+"""Documents to N-Triples: nothing is lost, nothing breaks out, nothing unknown gets in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyoxigraph
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manager.documents import Activity, Document, Entity, decode_document
+from manager.errors import DocumentError
+from manager.ontology import classes
+from manager.triples import CACHE_SIZE, Writer, join
+from pllib.provml.iris import encode
+from pllib.provml.vocabulary import PROV, PROVLAKE, RDF, RDFS
+from tests.provenance import tracked
+from tracker.plans import Known
+
+BASE = "http://example.org/id/"
+Json = Any
+Triple = tuple[str, str, str]
+
+EVERY_FIELD: dict[str, dict[str, Json]] = {
+    "activities": {
+        "id": "execution/w/1/fit/2",
+        "types": ["provml:TrainingExecution"],
+        "plan": "workflow/w/transformation/fit",
+        "partOf": "execution/w/1",
+        "started": 0,
+        "ended": 1,
+        "status": "failed",
+        "informedBy": ["execution/w/1/up/1"],
+        "agents": ["agent/person/ana"],
+        "used": ["value/w/1/lr/f-0.1"],
+        "generated": ["execution/w/1/fit/2/loss"],
+        "error": {"type": "ValueError", "message": "told"},
+        "stdout": "out",
+        "stderr": "err",
+        "metadata": {"m": 1},
+    },
+    "entities": {
+        "id": "data/s/k/v1",
+        "types": ["provml:Model"],
+        "attributes": ["workflow/w/attribute/model"],
+        "value": "k",
+        "specializationOf": "data/s/k",
+        "members": ["data/s/k/v1/n/i-1"],
+        "store": "store/s",
+        "key": "kk",
+        "version": "v1",
+        "path": "/p",
+        "size": 77,
+    },
+    "agents": {
+        "id": "agent/process/9",
+        "types": ["prov:SoftwareAgent"],
+        "label": "agent",
+        "actedFor": ["agent/person/bo"],
+        "ran": ["agent/software/numpy/2"],
+        "host": "node",
+        "pid": 4242,
+        "command": "cmd",
+        "version": "3",
+        "environment": {"e": 2},
+        "lost": {"l": 3},
+    },
+    "plans": {
+        "id": "workflow/w",
+        "types": ["provlake:Workflow"],
+        "label": "plan",
+        "description": "about",
+        "parts": ["workflow/w/transformation/fit"],
+        "inputs": ["workflow/w/attribute/lr"],
+        "outputs": ["workflow/w/attribute/loss"],
+    },
+    "stores": {
+        "id": "store/s",
+        "types": ["provlake:DataStoreInstance"],
+        "label": "store",
+        "host": "disk",
+        "kind": "FILE_SYSTEM",
+        "members": ["data/s/k/v1"],
+    },
+}
+
+
+def written(document: Json) -> list[str]:
+    return Writer(BASE, classes()).lines(decode_document(json.dumps(document).encode()))
+
+
+def triples(lines: list[str]) -> set[Triple]:
+    """Subject, predicate and object, shortened where the names are ours."""
+    text, _ = join([lines])
+    quads = pyoxigraph.parse(text, pyoxigraph.RdfFormat.N_TRIPLES)
+    return {(quad.subject.value, quad.predicate.value, quad.object.value) for quad in quads}
+
+
+@pytest.mark.parametrize("part", EVERY_FIELD)
+def test_every_field_is_in_the_triples(part: str) -> None:
+    whole = EVERY_FIELD[part]
+    everything = triples(written({part: [whole]}))
+    for field in whole.keys() - {"id"}:
+        less = triples(written({part: [{key: value for key, value in whole.items() if key != field}]}))
+        assert less < everything, f"{field} says nothing"
+    assert len(everything) == sum(len(one) if field == "error" else 1 for field, one in whole.items()) - 1
+
+
+def test_all_properties_are_those_of_the_reference() -> None:
+    found = triples(written({part: [one] for part, one in EVERY_FIELD.items()}))
+    task, value, agent = BASE + "execution/w/1/fit/2", BASE + "data/s/k/v1", BASE + "agent/process/9"
+    plan, store = BASE + "workflow/w", BASE + "store/s"
+    assert found == {
+        (task, RDF + "type", "https://w3id.org/pllib/prov-ml#TrainingExecution"),
+        (task, PROV + "wasInfluencedBy", BASE + "workflow/w/transformation/fit"),
+        (task, PROVLAKE + "isPartOf", BASE + "execution/w/1"),
+        (task, PROV + "startedAtTime", "1970-01-01T00:00:00.000000Z"),
+        (task, PROV + "endedAtTime", "1970-01-01T00:00:00.000001Z"),
+        (task, PROVLAKE + "status", "failed"),
+        (task, PROV + "wasInformedBy", BASE + "execution/w/1/up/1"),
+        (task, PROV + "wasAssociatedWith", BASE + "agent/person/ana"),
+        (task, PROV + "used", BASE + "value/w/1/lr/f-0.1"),
+        (BASE + "execution/w/1/fit/2/loss", PROV + "wasGeneratedBy", task),
+        (task, PROVLAKE + "errorType", "ValueError"),
+        (task, PROVLAKE + "errorMessage", "told"),
+        (task, PROVLAKE + "stdout", "out"),
+        (task, PROVLAKE + "stderr", "err"),
+        (task, PROVLAKE + "metadata", '{"m":1}'),
+        (value, RDF + "type", "https://w3id.org/pllib/prov-ml#Model"),
+        (value, PROV + "wasDerivedFrom", BASE + "workflow/w/attribute/model"),
+        (value, PROV + "value", "k"),
+        (value, PROV + "specializationOf", BASE + "data/s/k"),
+        (value, PROV + "hadMember", BASE + "data/s/k/v1/n/i-1"),
+        (value, PROVLAKE + "store", store),
+        (value, PROVLAKE + "key", "kk"),
+        (value, PROVLAKE + "version", "v1"),
+        (value, PROVLAKE + "path", "/p"),
+        (value, PROVLAKE + "size", "77"),
+        (agent, RDF + "type", PROV + "SoftwareAgent"),
+        (agent, RDFS + "label", "agent"),
+        (agent, PROV + "actedOnBehalfOf", BASE + "agent/person/bo"),
+        (agent, PROVLAKE + "ran", BASE + "agent/software/numpy/2"),
+        (agent, PROVLAKE + "host", "node"),
+        (agent, PROVLAKE + "pid", "4242"),
+        (agent, PROVLAKE + "command", "cmd"),
+        (agent, PROVLAKE + "version", "3"),
+        (agent, PROVLAKE + "environment", '{"e":2}'),
+        (agent, PROVLAKE + "lost", '{"l":3}'),
+        (plan, RDF + "type", PROVLAKE + "Workflow"),
+        (plan, RDFS + "label", "plan"),
+        (plan, RDFS + "comment", "about"),
+        (plan, PROVLAKE + "hasPart", BASE + "workflow/w/transformation/fit"),
+        (plan, PROVLAKE + "hasInput", BASE + "workflow/w/attribute/lr"),
+        (plan, PROVLAKE + "hasOutput", BASE + "workflow/w/attribute/loss"),
+        (store, RDF + "type", PROVLAKE + "DataStoreInstance"),
+        (store, RDFS + "label", "store"),
+        (store, PROVLAKE + "host", "disk"),
+        (store, PROVLAKE + "storeType", "FILE_SYSTEM"),
+        (store, PROV + "hadMember", value),
+    }
+
+
+NO_IDS = ["", " ", "a b", "a>", "<a", 'a"', "a\n", "a\\", "a{", "é", "a#b", "a?b", "a\x00", "urn:a", "a" * 20_000]
+PLACES = [
+    *[("activities", field) for field in ("id", "plan", "partOf", "informedBy", "agents", "used", "generated")],
+    *[("entities", field) for field in ("id", "attributes", "specializationOf", "members", "store")],
+    *[("agents", field) for field in ("id", "actedFor", "ran")],
+    *[("plans", field) for field in ("id", "parts", "inputs", "outputs")],
+    *[("stores", field) for field in ("id", "members")],
+]
+
+
+@pytest.mark.parametrize(("part", "field"), PLACES)
+def test_what_is_no_id_is_refused_wherever_it_stands(part: str, field: str) -> None:
+    several = isinstance(EVERY_FIELD[part][field], list)
+    for text in NO_IDS:
+        bad = {**EVERY_FIELD[part], field: ["good/1", text] if several else text}
+        with pytest.raises(DocumentError, match="no identifier") as caught:
+            written({part: [EVERY_FIELD[part], bad]})
+        assert caught.value.field == f"{part}[1].{field}" + ("[1]" if several else "")
+        assert "percent-encode" in caught.value.fix
+
+
+@given(st.text(st.characters(codec=None, exclude_categories=())))
+def test_every_encoded_text_is_one_iri(text: str) -> None:
+    (line,) = Writer(BASE, classes()).lines(Document(entities=[Entity("a/" + encode(text), store="b")]))
+    (quad,) = pyoxigraph.parse(line, pyoxigraph.RdfFormat.N_TRIPLES)
+    assert quad.subject.value == BASE + "a/" + encode(text)
+
+
+@given(st.text())
+def test_no_text_breaks_out_of_its_place(text: str) -> None:
+    document = {
+        "activities": [
+            {
+                "id": "a",
+                "stdout": text,
+                "stderr": text,
+                "error": {"type": text, "message": text},
+                "metadata": {text: text},
+            }
+        ]
+    }
+    document["plans"] = [{"id": "a", "label": text, "description": text}]
+    document["entities"] = [{"id": "a", "value": text, "key": text, "path": text}]
+    found = triples(written(document))
+    assert {subject for subject, _, _ in found} == {BASE + "a"}
+    assert {value for _, predicate, value in found if not predicate.endswith("metadata")} == {text}
+    assert len(found) == 10
+
+
+@pytest.mark.parametrize(
+    "name", ["provml:Nothing", "Model", "", "owl:Class", "provml:Model> <urn:x", "prov:used", "provml:"]
+)
+def test_a_class_that_the_vocabulary_does_not_define_is_refused(name: str) -> None:
+    with pytest.raises(DocumentError, match="no class of the vocabulary") as caught:
+        written({"entities": [{"id": "a"}, {"id": "b", "types": ["provml:Model", name]}]})
+    assert caught.value.field == "entities[1].types"
+    assert "GET /ontology" in caught.value.fix
+
+
+def test_literals_that_cannot_be_said_name_their_field() -> None:
+    for document, field in (
+        ({"activities": [{"id": "a", "started": 10**18}]}, "activities[0].started"),
+        ({"activities": [{"id": "a", "ended": -(10**18)}]}, "activities[0].ended"),
+        ({"activities": [{"id": "a", "metadata": {"a": 2**70}}]}, "activities[0].metadata"),
+        ({"agents": [{"id": "a", "lost": {"a": 2**70}}]}, "agents[0].lost"),
+        ({"entities": [{"id": "a", "value": {"type": "double", "v": "x"}}]}, "entities[0].value.v"),
+        ({"entities": [{"id": "a", "value": {"type": "float", "v": "1"}}]}, "entities[0].value.type"),
+    ):
+        with pytest.raises(DocumentError) as caught:
+            written(document)
+        assert caught.value.field == field
+        assert caught.value.fix
+
+
+def test_a_task_of_ten_and_ten_values_is_at_most_fifty_triples() -> None:
+    known = Known()
+    records = tracked.chain(60)
+    first = tracked.lines(tracked.document(records[:20], known))
+    rest = tracked.lines(tracked.document(records[20:], known))
+    assert len(rest) / 50 <= 50
+    assert len(set(rest)) == len(rest)
+    assert not set(rest) - set(tracked.lines(tracked.document(records))), "cut or whole, the same is said"
+    assert first
+
+
+def test_a_triple_that_is_said_twice_is_joined_once() -> None:
+    line = written({"entities": [{"id": "a", "value": 1}]})
+    assert join([line, line, []]) == ((line[0] + "\n").encode(), 1)
+    assert join([]) == join([[]]) == (b"", 0)
+
+
+def test_the_memory_of_iris_is_bounded() -> None:
+    writer = Writer(BASE, classes())
+    used = [f"value/{number}" for number in range(CACHE_SIZE + 10)]
+    lines = writer.lines(Document(activities=[Activity("a", used=used)]))
+    assert len(lines) == CACHE_SIZE + 10
+    assert len(writer._iris) < CACHE_SIZE
