@@ -42,6 +42,7 @@ class Activity(Struct, frozen=True, forbid_unknown_fields=True):
     partOf: str | UnsetType = UNSET
     started: int | UnsetType = UNSET
     ended: int | UnsetType = UNSET
+    duration: float | UnsetType = UNSET
     status: Literal["finished", "failed"] | UnsetType = UNSET
     informedBy: list[str] = []
     agents: list[str] = []

@@ -18,7 +18,7 @@ from pllib.provml.vocabulary import PROV, PROVLAKE, RDF, RDFS, expand
 
 from .documents import Activity, Agent, Document, Entity, Plan, Store
 from .errors import DocumentError, ManagerError
-from .terms import integer_literal, json_literal, literal, text_literal, time_literal
+from .terms import double_literal, integer_literal, json_literal, literal, text_literal, time_literal
 
 CACHE_SIZE = 100_000
 MAX_ID = 16_384
@@ -37,6 +37,7 @@ def _prov(name: str) -> str:
 
 _VALUE, _DERIVED, _GENERATED, _USED = _prov("value"), _prov("wasDerivedFrom"), _prov("wasGeneratedBy"), _prov("used")
 _INFORMED, _ASSOCIATED, _INFLUENCED = _prov("wasInformedBy"), _prov("wasAssociatedWith"), _prov("wasInfluencedBy")
+_DURATION = _own("duration")
 _STARTED, _ENDED, _MEMBER = _prov("startedAtTime"), _prov("endedAtTime"), _prov("hadMember")
 _SPECIAL, _ACTED_FOR = _prov("specializationOf"), _prov("actedOnBehalfOf")
 _PART_OF, _STATUS = _own("isPartOf"), _own("status")
@@ -125,6 +126,8 @@ class Writer:
             found.append(f"{subject} {_STARTED} {time_literal(item.started, 'started')} .")
         if item.ended is not UNSET:
             found.append(f"{subject} {_ENDED} {time_literal(item.ended, 'ended')} .")
+        if item.duration is not UNSET:
+            found.append(f"{subject} {_DURATION} {double_literal(item.duration)} .")
         if item.status is not UNSET:
             found.append(f'{subject} {_STATUS} "{item.status}" .')
         self._links(f"{subject} {_INFORMED}", item.informedBy, found)

@@ -244,12 +244,13 @@ class Activity:
         if origins is None or self._began is None:
             return
         wall, steady = time.time_ns() // 1000, time.monotonic_ns()
-        ended = self._began[0] + max(0, steady - self._began[1]) // 1000
+        elapsed = max(0, steady - self._began[1]) // 1000
+        ended = self._began[0] + elapsed
         status = "finished" if error is None else "failed"
         head = f'{{"n":{next(client.numbers)},"op":"end","t":{ended},"m":{steady},"kind":"{self.kind}","wf":"{self.wf}"'
         if self.id:
             head += f',"id":"{self.id}"'
-        head += f',"status":"{status}"'
+        head += f',"elapsed":{elapsed},"status":"{status}"'
         if self._match:
             head += ',"match":true'
         if abs(wall - ended) > 1000:

@@ -165,6 +165,8 @@ class _ActivityRecord:
 
     def end(self, record: End) -> None:
         activity: Json = {"id": self.id, "ended": record.t, "status": record.status}
+        if record.elapsed is not None:
+            activity["duration"] = record.elapsed / 1_000_000
         if self.id not in self.document._begun:
             self._place(activity)
         if record.kind not in ("task", "section"):  # of those, only the begin knows the class

@@ -82,6 +82,7 @@ class ErrorFacts(Struct, gc=False):
 
 class End(_Activity, tag="end", kw_only=True):
     status: Literal["finished", "failed"]
+    elapsed: Optional[Annotated[int, Meta(ge=0)]] = None
     generated: dict[str, Value] = {}
     error: Optional[ErrorFacts] = None
     stdout: Optional[str] = None
