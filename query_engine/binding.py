@@ -20,7 +20,16 @@ from pllib.provml.vocabulary import RDF, XSD
 from query_engine.errors import BadTerm
 from query_engine.tokens import Token, tokens
 
-_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\x00-\x20<>\"{}|^`\\\x7f-\x9f\ud800-\udfff\ufffe\uffff]*")
+_UCS = "\u00a0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef" + "".join(
+    f"{chr(plane + (0x1000 if plane == 0xE0000 else 0))}-{chr(plane + 0xFFFD)}"
+    for plane in range(0x10000, 0xF0000, 0x10000)
+)
+_CHARACTER = rf"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/{_UCS}]|%[0-9A-Fa-f]{{2}})"
+# RFC 3987; square brackets only around the IPv6 address of a host.
+_IRI = re.compile(
+    rf"[A-Za-z][A-Za-z0-9+.\-]*:(?://\[[0-9A-Fa-f:.]+\](?=[:/?\#]|\Z))?{_CHARACTER}*+"
+    rf"(?:\?(?:{_CHARACTER}|\?)*+)?(?:\#(?:{_CHARACTER}|\?)*+)?"
+)
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
@@ -93,7 +102,7 @@ def _escape(match: re.Match[str]) -> str:
     found = match.group()
     # A backslash before a "u": SPARQL replaces \uXXXX before it looks at strings, so the two must not touch.
     if len(found) == 2:
-        return "\\\\" + ("\\u0075" if found[1] == "u" else "\\u0055")
+        return f"\\\\\\U{ord(found[1]):08X}"
     return _ESCAPES[found]
 
 

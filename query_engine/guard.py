@@ -89,6 +89,7 @@ class _Scan:
         self._values_heading = False
 
     def take(self, token: Token) -> None:
+        in_data = bool(self._data_from)
         if token.kind == "word":
             self._word(token)
         elif token.kind == "name":
@@ -97,7 +98,7 @@ class _Scan:
             self._bracket(token)
         elif token.kind == "close":
             self._unbracket(token)
-        if not self._data_from:
+        if not in_data:
             self._weigh(token)
         self._before = token
 
