@@ -6,15 +6,18 @@ is checked when triples are made, so that every string is looked at once. Fields
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from .errors import DocumentError, RequestError
 
 VERSION = 1
 SCHEMA_FIX = "see the JSON Schema at /schema/prov-ml-v1.json"
+
+
+Seconds = Annotated[float, Meta(ge=0)]
 
 
 class TypedLiteral(Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +45,7 @@ class Activity(Struct, frozen=True, forbid_unknown_fields=True):
     partOf: str | UnsetType = UNSET
     started: int | UnsetType = UNSET
     ended: int | UnsetType = UNSET
-    duration: float | UnsetType = UNSET
+    duration: Seconds | UnsetType = UNSET
     status: Literal["finished", "failed"] | UnsetType = UNSET
     informedBy: list[str] = []
     agents: list[str] = []

@@ -60,6 +60,7 @@ BAD: list[tuple[Json, str]] = [
     ({"activities": [{"id": "a", "more": 1}]}, "activities[0]"),
     ({"activities": [{"id": "a", "started": "now"}]}, "activities[0].started"),
     ({"activities": [{"id": "a", "started": 1.5}]}, "activities[0].started"),
+    ({"activities": [{"id": "a", "duration": -0.1}]}, "activities[0].duration"),
     ({"activities": [{"id": "a", "status": "running"}]}, "activities[0].status"),
     ({"activities": [{"id": "a", "used": "b"}]}, "activities[0].used"),
     ({"activities": [{"id": "a", "used": [1]}]}, "activities[0].used[0]"),
