@@ -16,11 +16,13 @@ from query_engine import (
     errors,
     executions,
     identifiers,
+    lineage_routes,
     operations,
     sparql,
     values,
     workflows,
 )
+from query_engine.analyses import routes as analyses
 from query_engine.middleware import KeepEncoding, KnownHosts, Measured
 from query_engine.settings import Settings
 from query_engine.store import StoreClient
@@ -47,7 +49,19 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.conversions = asyncio.Semaphore(1)  # graphs are converted in memory: one at a time
     app.state.registry = CollectorRegistry()
     errors.install(app)
-    for module in (workflows, executions, activities, values, data, agents, sparql, identifiers, operations):
+    for module in (
+        workflows,
+        executions,
+        activities,
+        values,
+        data,
+        agents,
+        lineage_routes,
+        analyses,
+        sparql,
+        identifiers,
+        operations,
+    ):
         app.include_router(module.router)
     app.add_middleware(KeepEncoding)
     app.add_middleware(KnownHosts, hosts=settings.hosts)

@@ -9,8 +9,10 @@
     ├── ReadOnly              403  an update
     ├── NotFound              404
     ├── NotAcceptable         406  no format the client accepts
+    ├── Conflict              409  a name that is taken
     ├── TooLarge              413  the query or its answer
     ├── UnsupportedMedia      415  a request body of a type the protocol does not have
+    ├── Unprocessable         422  a body of the wrong form
     ├── BadTerm               422  a value that is no IRI or no RDF literal
     ├── StoreFailed           502  the store answered, but not what SPARQL says
     ├── StoreUnavailable      503  the store does not answer
@@ -87,6 +89,12 @@ class NotAcceptable(QueryEngineError):
     fix = "Send an Accept header with one of the formats named in the message."
 
 
+class Conflict(QueryEngineError):
+    status = 409
+    code = "conflict"
+    fix = "Choose another name."
+
+
 class TooLarge(QueryEngineError):
     status = 413
     code = "too_large"
@@ -97,6 +105,12 @@ class UnsupportedMedia(QueryEngineError):
     status = 415
     code = "unsupported_media_type"
     fix = "Post application/sparql-query or application/x-www-form-urlencoded."
+
+
+class Unprocessable(QueryEngineError):
+    status = 422
+    code = "unprocessable"
+    fix = "See /docs for the form."
 
 
 class BadTerm(QueryEngineError):

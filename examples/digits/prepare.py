@@ -12,6 +12,7 @@ import numpy as np
 
 import pllib
 
+WORK = Path()
 RANGES = {"0-899": (0, 900), "0-1796": (0, 1797)}
 
 
@@ -22,10 +23,10 @@ def crop(images: np.ndarray, margin: int, noise_threshold: float) -> np.ndarray:
 
 
 @pllib.task
-def split(
-    prepared: np.ndarray, labels: np.ndarray, image_range: str, test_fraction: float, seed: int, folder: Path
-) -> dict:
+def split(prepared: np.ndarray, labels: np.ndarray, image_range: str, test_fraction: float, seed: int) -> dict:
     """Shuffles and splits; the three files are what it generates."""
+    folder = WORK / image_range
+    folder.mkdir(exist_ok=True)
     order = np.random.default_rng(seed).permutation(len(labels))
     size = int(len(labels) * test_fraction)
     parts = {"test": order[:size], "validation": order[size : 2 * size], "train": order[2 * size :]}
@@ -41,7 +42,8 @@ def split(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder for the files")
-    work = parser.parse_args().work
+    global WORK
+    WORK = work = parser.parse_args().work
     pllib.store("digits", root=str(work))
     curated = pllib.data(work / "curated.npz", store="digits")
 
@@ -53,9 +55,7 @@ def main() -> None:
                     images, labels = file["images"][first:last], file["labels"][first:last]
                 prepared = crop(images, parameters["margin"], parameters["noise_threshold"])
                 task.generated(prepared=prepared, labels=labels)
-            folder = work / image_range
-            folder.mkdir(exist_ok=True)
-            split(prepared, labels, image_range, 0.2, 7, folder)
+            split(prepared, labels, image_range, 0.2, 7)
             print(f"prepared images {image_range}")
 
 

@@ -1,0 +1,108 @@
+"""What an analysis is: its question, its place in the taxonomy, its parameters, its SPARQL, its columns."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Optional, Union
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pllib.provml.vocabulary import SPARQL_PREFIXES
+from query_engine import binding, guard
+from query_engine.errors import QueryEngineError, Unprocessable
+
+Scalar = Union[bool, int, float, str]
+STORE = "store"
+"""Parameter that every analysis with a parameter of type ``data`` has too: the store that a path is in."""
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Parameter(Strict):
+    """One thing that the asker gives."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$", description="The variable that it is bound to.")
+    type: Literal["data", "text", "number", "literal", "iri"] = Field(
+        description="`data`: a data reference by path (with the parameter `store`), id or IRI, taken in its newest state; "
+        "`text`, `number`; `literal`: whatever value reads so; `iri`: a resource by id or IRI."
+    )
+    description: str = Field(min_length=1)
+    default: Optional[Scalar] = Field(None, description="Without one the parameter must be given.")
+
+    @field_validator("name")
+    @classmethod
+    def _free_name(cls, name: str) -> str:
+        if name == STORE:
+            raise ValueError(f"{STORE!r} is the name of the parameter that goes with paths; choose another")
+        return name
+
+
+class Taxonomy(Strict):
+    """Where the question stands in the papers' taxonomy."""
+
+    data: Literal["domain", "machine_learning", "execution", "hybrid"]
+    execution_timing: Literal["online", "offline"]
+    training_timing: Optional[Literal["intra", "inter"]] = None
+    direction: Literal["backward", "forward"]
+    phases: list[Literal["curation", "preparation", "learning"]] = Field(default_factory=list)
+
+
+class Pivot(Strict):
+    """Makes rows of (…, name, value) one row with a column a name, for each combination of the variables in ``rows``."""
+
+    rows: list[str] = Field(min_length=1)
+    name: str
+    value: str
+
+
+class Query(Strict):
+    text: str = Field(min_length=1, description="A SPARQL SELECT with an empty block `VALUES ?name {}` a parameter.")
+
+
+class Analysis(Strict):
+    """A named question."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,60}$")
+    title: str = Field(min_length=1, max_length=200)
+    question: str = Field(min_length=1, max_length=2000)
+    taxonomy: Taxonomy
+    parameters: list[Parameter] = Field(default_factory=list)
+    pivot: Optional[Pivot] = None
+    columns: dict[str, str] = Field(default_factory=dict, description="What the columns mean that are always there.")
+    query: Query
+
+    @property
+    def sparql(self) -> str:
+        """The text with the usual prefixes before it."""
+        return SPARQL_PREFIXES + self.query.text
+
+    @model_validator(mode="after")
+    def _query_fits(self) -> Analysis:
+        try:
+            checked = guard.check(self.sparql)
+            blocks = binding.parameters(self.sparql)
+        except QueryEngineError as error:
+            raise ValueError(f"query.text: {error.message}") from error
+        if checked.form != "SELECT":
+            raise ValueError("query.text: an analysis is a SELECT query")
+        names = {parameter.name for parameter in self.parameters}
+        if names != blocks:
+            wrong = ", ".join(sorted(names ^ blocks))
+            raise ValueError(f"parameters and empty blocks VALUES ?name {{}} of the query differ in: {wrong}")
+        return self
+
+
+def parse(content: dict[str, Any]) -> Analysis:
+    """An analysis from its JSON or TOML form.
+
+    Raises:
+        Unprocessable: 422, it is none; the field is named.
+    """
+    try:
+        return Analysis.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise Unprocessable(message, field=field or None, fix="See docs/reference/analyses.md for the form.") from error

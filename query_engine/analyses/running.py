@@ -1,0 +1,163 @@
+"""Running an analysis: parameters to terms, the query to the store, its rows to a table."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any, Optional, Union
+
+from pllib.provml.vocabulary import SPARQL_PREFIXES, XSD
+from query_engine.analyses.form import STORE, Analysis, Parameter, Pivot
+from query_engine.binding import Iri, Literal
+from query_engine.errors import BadParameter
+from query_engine.lineage_start import Starts
+from query_engine.names import Names
+from query_engine.store import Row, StoreClient
+
+Bound = Union[Iri, Literal, list[Union[Iri, Literal]]]
+MAX_ROWS = 50_000
+
+_NEWEST_STATE = f"""{SPARQL_PREFIXES}SELECT ?state (MAX(?at) AS ?newest) WHERE {{
+  VALUES ?data {{}}
+  ?state prov:specializationOf ?data
+  {{ ?state prov:wasGeneratedBy ?task }} UNION {{ ?task prov:used ?state }}
+  ?task prov:startedAtTime ?at
+}} GROUP BY ?state ORDER BY DESC(?newest) LIMIT 1"""
+
+
+class Runner:
+    """Runs analyses on one store."""
+
+    def __init__(self, store: StoreClient, names: Names) -> None:
+        self._store, self._names = store, names
+        self._starts = Starts(store, names)
+
+    async def run(self, analysis: Analysis, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer: parameters as they were understood, columns, rows.
+
+        Raises:
+            BadParameter: one is missing, unknown, or of the wrong type; the field says which.
+            NotFound: nothing is known of a data reference that is asked about.
+        """
+        self._no_unknown(analysis, given)
+        bound: dict[str, Bound] = {}
+        told: dict[str, Any] = {}
+        for parameter in analysis.parameters:
+            value = given.get(parameter.name, parameter.default)
+            if value is None or value == "":
+                raise BadParameter(f"{parameter.name} is missing: {parameter.description}", field=parameter.name)
+            bound[parameter.name], told[parameter.name] = await self._bind(parameter, value, given.get(STORE))
+        started = time.monotonic()
+        rows = await self._store.select(analysis.sparql, **bound)
+        elapsed = time.monotonic() - started
+        truncated = len(rows) > MAX_ROWS
+        names, table = tabulate(rows[:MAX_ROWS], analysis)
+        columns = [{"name": name, "description": analysis.columns.get(name, "")} for name in names]
+        return {
+            "analysis": analysis.name,
+            "parameters": told,
+            "columns": columns,
+            "rows": table,
+            "truncated": truncated,
+            "elapsed_ms": round(elapsed * 1000, 3),
+        }
+
+    @staticmethod
+    def _no_unknown(analysis: Analysis, given: Mapping[str, Any]) -> None:
+        known = [parameter.name for parameter in analysis.parameters]
+        if any(parameter.type == "data" for parameter in analysis.parameters):
+            known.append(STORE)
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            raise BadParameter(
+                f"{analysis.name} has no parameter {unknown[0][:100]!r}",
+                field=unknown[0][:100],
+                fix=f"It has: {', '.join(known)}." if known else "It has none.",
+            )
+
+    async def _bind(self, parameter: Parameter, value: Any, store: Optional[str]) -> tuple[Bound, Any]:
+        if parameter.type == "data":
+            start = await self._starts.find(str(value), store)
+            if start.kind != "entity":
+                told = f"{self._names.id(start.iri)} is an execution, not data"
+                raise BadParameter(told, field=parameter.name, fix="Give the path, id or IRI of data.")
+            rows = await self._store.select(_NEWEST_STATE, data=Iri(start.iri))
+            iri = rows[0]["state"].value if rows else start.iri
+            return Iri(iri), self._names.id(iri)
+        if parameter.type == "iri":
+            start = await self._starts.find(str(value), None)
+            return Iri(start.iri), self._names.id(start.iri)
+        if parameter.type == "number":
+            return _numbers(parameter, value), value
+        if parameter.type == "text":
+            return Literal(str(value)), value
+        return readings(value), value
+
+
+def _numbers(parameter: Parameter, value: Any) -> list[Union[Iri, Literal]]:
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise BadParameter(f"{parameter.name} is {str(value)[:60]!r}, no number", field=parameter.name) from error
+    if not math.isfinite(number):
+        raise BadParameter(f"{parameter.name} is no finite number", field=parameter.name)
+    return [reading for reading in readings(value) if isinstance(reading, Literal) and reading.datatype]
+
+
+def readings(value: Any) -> list[Union[Iri, Literal]]:
+    """All literals that a value given as text may mean: the text, and the number or truth value that it reads as."""
+    text = "true" if value is True else "false" if value is False else str(value)
+    found: list[Union[Iri, Literal]] = [Literal(text)]
+    if text in ("true", "false"):
+        found.append(Literal(text, XSD + "boolean"))
+    try:
+        number = float(text)
+    except ValueError:
+        return found
+    if math.isfinite(number):
+        found.append(Literal.of(number))
+        exponent = Literal(f"{number!r}e0" if "e" not in repr(number) else repr(number), XSD + "double")
+        found.append(exponent)
+        if number.is_integer() and abs(number) < 2**63:
+            found.append(Literal.of(int(number)))
+    return found
+
+
+def tabulate(rows: list[Row], analysis: Analysis) -> tuple[list[str], list[dict[str, Any]]]:
+    """Names of the columns and rows of plain values."""
+    plain = [{name: term.json for name, term in row.items()} for row in rows]
+    if analysis.pivot is not None:
+        return pivoted(plain, analysis.pivot)
+    names = list(dict.fromkeys([*analysis.columns, *(name for row in plain for name in row)]))
+    return names, [{name: row.get(name) for name in names} for row in plain]
+
+
+def pivoted(rows: list[dict[str, Any]], pivot: Pivot) -> tuple[list[str], list[dict[str, Any]]]:
+    """One row for each combination of ``pivot.rows``, in order of first appearance, with a column a name.
+
+    Where a name has several values for one row they are a list.
+    """
+    table: dict[tuple[Any, ...], dict[str, Any]] = {}
+    names: dict[str, None] = {}
+    for row in rows:
+        key = tuple(_hashable(row.get(name)) for name in pivot.rows)
+        found = table.setdefault(key, {name: row.get(name) for name in pivot.rows})
+        name = row.get(pivot.name)
+        if name is None:
+            continue
+        column = str(name) if str(name) not in pivot.rows else f"{name} (value)"
+        names[column] = None
+        value = row.get(pivot.value)
+        if column not in found:
+            found[column] = value
+        elif isinstance(found[column], list):
+            found[column].append(value)
+        elif found[column] != value:
+            found[column] = [found[column], value]
+    columns = [*pivot.rows, *sorted(names)]
+    return columns, [{name: row.get(name) for name in columns} for row in table.values()]
+
+
+def _hashable(value: Any) -> Any:
+    return repr(value) if isinstance(value, (dict, list)) else value

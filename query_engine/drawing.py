@@ -1,0 +1,241 @@
+"""Drawings of a lineage: DOT text, and SVG laid out by Graphviz. Shapes and colours are PROV's.
+
+Time goes from left to right, so arrows, which are PROV's, point to the left: to what was before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import posixpath
+import sys
+from collections import defaultdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Iterable, Mapping, Optional
+
+from query_engine.errors import NotAcceptable, TooLarge
+from query_engine.lineage import GENERATED, INFORMED, USED
+
+MAX_NODES = 400
+"""More nobody can read, and laying them out takes minutes."""
+SECONDS = 30.0
+_LAYOUT = Path(__file__).with_name("layout.py")
+_TURN = asyncio.Semaphore(1)
+_LONGEST = 34
+
+Node = Mapping[str, Any]
+Attributes = Mapping[str, str]
+
+_FONT = "Helvetica,Arial,sans-serif"
+_GRAPH = {
+    "rankdir": "RL",
+    "fontname": _FONT,
+    "fontsize": "11",
+    "fontcolor": "#374151",
+    "bgcolor": "white",
+    "pad": "0.3",
+    "nodesep": "0.16",
+    "ranksep": "0.55",
+    "labelloc": "b",
+    "outputorder": "edgesfirst",
+}
+_NODE = {"fontname": _FONT, "fontsize": "10", "style": "filled", "penwidth": "1", "margin": "0.1,0.04", "height": "0.3"}
+_EDGE = {"color": "#6b7280", "penwidth": "0.9", "arrowsize": "0.6", "arrowhead": "vee"}
+_CLUSTER = {"style": "rounded,filled", "color": "#cbd5e1", "fillcolor": "#f8fafc", "margin": "12", "labelloc": "t"}
+_ENTITY = {"shape": "ellipse", "fillcolor": "#fffc87", "color": "#808080"}
+_DATA = {"shape": "ellipse", "fillcolor": "#ffe066", "color": "#7a6a00", "penwidth": "1.3"}
+_ACTIVITY = {"shape": "box", "fillcolor": "#9fb1fc", "color": "#3949ab"}
+_FAILED = {"color": "#c62828", "fontcolor": "#8e0000", "penwidth": "2"}
+_START = {"penwidth": "2.6", "color": "#111827"}
+
+
+def check_size(nodes: int) -> None:
+    """Refuses drawings that nobody could read.
+
+    Raises:
+        TooLarge: more than :data:`MAX_NODES`.
+    """
+    if nodes > MAX_NODES:
+        raise TooLarge(
+            f"the lineage has {nodes} nodes; at most {MAX_NODES} are drawn",
+            field="depth",
+            fix="Give a smaller `depth`, or `grain=task`, or take it as JSON or DOT.",
+        )
+
+
+async def draw_svg(found: Mapping[str, Any], form: str = "svg") -> bytes:
+    """The drawing of a lineage, laid out; one at a time.
+
+    Args:
+        found: the JSON answer of ``/v1/lineage``.
+        form: ``svg`` or another format of Graphviz.
+
+    Raises:
+        TooLarge: the layout takes more than :data:`SECONDS`.
+        NotAcceptable: Graphviz is not installed or fails.
+    """
+    text = to_dot(found).encode()
+    async with _TURN:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", str(_LAYOUT), form),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            drawn, said = await asyncio.wait_for(process.communicate(text), SECONDS)
+        except TimeoutError as error:
+            raise TooLarge(
+                f"laying out the lineage takes more than {SECONDS:g} s",
+                field="depth",
+                fix="Give a smaller `depth`, or `grain=task`, or take it as DOT.",
+            ) from error
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    if process.returncode != 0 or not drawn:
+        reason = said.decode(errors="replace").strip().rpartition("\n")[2][:300]
+        raise NotAcceptable(f"no drawing here: {reason}", field="format", fix="Take it as JSON or DOT.")
+    return drawn
+
+
+def to_dot(found: Mapping[str, Any]) -> str:
+    """DOT text of a lineage (the JSON answer of ``/v1/lineage``): a cluster for each workflow execution."""
+    names = {node["id"]: f"n{number}" for number, node in enumerate(found["nodes"])}
+    lines = ["digraph lineage {", _statement("graph", {**_GRAPH, "tooltip": _title(found)}, _legend(found))]
+    lines += [_statement("node", _NODE), _statement("edge", _EDGE)]
+    for number, (run, nodes) in enumerate(_runs(found["nodes"]).items()):
+        drawn = [_draw_node(names[node["id"]], node, found["of"]) for node in nodes]
+        lines += drawn if run is None else _cluster(number, run, drawn)
+    shown = [edge for edge in _without_repeats(found["edges"]) if edge["from"] in names and edge["to"] in names]
+    lines += [_draw_edge(names, edge) for edge in shown]
+    return "\n".join([*lines, "}", ""])
+
+
+def _runs(nodes: Iterable[Node]) -> dict[Optional[tuple[str, str]], list[Node]]:
+    """Nodes by workflow execution; data stands outside, since it joins them."""
+    found: dict[Optional[tuple[str, str]], list[Node]] = defaultdict(list)
+    for node in nodes:
+        found[(node["workflow"], node["execution"]) if node["workflow"] else None].append(node)
+    return found
+
+
+def _cluster(number: int, run: tuple[str, str], drawn: list[str]) -> list[str]:
+    workflow, execution = run
+    attributes = {
+        **_CLUSTER,
+        "label": f"{_short(workflow)}  ·  {_short(execution, 14)}",
+        "tooltip": f"{workflow}/{execution}",
+    }
+    return [f"subgraph cluster_{number} {{", _statement("graph", attributes), *drawn, "}"]
+
+
+def _draw_node(name: str, node: Node, start: str) -> str:
+    if node["kind"] == "activity":
+        style = {**_ACTIVITY, **(_FAILED if node.get("status") == "failed" else {})}
+        label = "\n".join(filter(None, [_short(node["label"]), _duration(node)]))
+    elif node.get("store") is not None:
+        style, label = _DATA, _short(_file_name(node["label"]))
+    else:
+        style, label = (
+            _ENTITY,
+            _short(f"{node['label']} = {_value(node['value'])}" if "value" in node else node["label"]),
+        )
+    if node["id"] == start:
+        style = {**style, **_START}
+    kind = f" ({node['type']})" if node.get("type") else ""
+    link = {"URL": node["iri"]} if node["iri"].startswith(("http://", "https://")) else {}
+    return _statement(name, {**style, **link, "label": label, "tooltip": f"{node['id']}{kind}"})
+
+
+def _draw_edge(names: Mapping[str, str], edge: Mapping[str, Any]) -> str:
+    about = {"tooltip": edge["relation"], "style": "solid" if edge["certain"] else "dashed"}
+    if edge["relation"] not in (USED, GENERATED):
+        about |= {"color": "#a3a3a3", "arrowhead": "empty"}
+    return _statement(f"{names[edge['from']]} -> {names[edge['to']]}", about)
+
+
+def _without_repeats(edges: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Edges but those from activity to activity that a value on the way says, too."""
+    edges = list(edges)
+    makers: dict[str, set[str]] = defaultdict(set)
+    for edge in edges:
+        if edge["relation"] == GENERATED:
+            makers[edge["from"]].add(edge["to"])
+    said = {(edge["from"], maker) for edge in edges if edge["relation"] == USED for maker in makers[edge["to"]]}
+    return [edge for edge in edges if edge["relation"] != INFORMED or (edge["from"], edge["to"]) not in said]
+
+
+def _title(found: Mapping[str, Any]) -> str:
+    way = "What is behind" if found["direction"] == "backward" else "What came of"
+    return f"{way} {found['of']}"
+
+
+def _legend(found: Mapping[str, Any]) -> str:
+    """The line under the drawing, as an HTML-like label: what shapes and dashes mean, and what is not shown."""
+    cells = [
+        '<TD BGCOLOR="#9fb1fc"> execution </TD><TD BGCOLOR="#fffc87"> value </TD><TD BGCOLOR="#ffe066"> data </TD>',
+        "<TD> arrows point to what was before </TD>",
+    ]
+    if any(not edge["certain"] for edge in found["edges"]):
+        cells.append("<TD> <B>- - -</B> dashed: the only possible origin, but nobody said so </TD>")
+    if found["ambiguous"]:
+        cells.append(f"<TD> {len(found['ambiguous'])} links that may mean several things are left out </TD>")
+    if found["truncated"]:
+        cells.append("<TD> <B>there is more than is shown</B> </TD>")
+    title = html.escape(_short(_clean(_title(found)), 110), quote=True)
+    row = f"<TR>{''.join(cells)}</TR>"
+    table = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="5" CELLPADDING="2">{row}</TABLE>'
+    return f'<<TABLE BORDER="0" CELLSPACING="0"><TR><TD ALIGN="LEFT"><B>{title}</B></TD></TR><TR><TD>{table}</TD></TR></TABLE>>'
+
+
+def _duration(node: Node) -> str:
+    if node.get("status") == "failed":
+        return "failed"
+    try:
+        seconds = (_time(node["ended"]) - _time(node["started"])).total_seconds()
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return "" if node.get("ended") else "running"
+    return (
+        f"{seconds * 1000:.0f} ms"
+        if seconds < 1
+        else f"{seconds:.1f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+    )
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _value(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def _file_name(key: str) -> str:
+    """The last two parts of a path: enough to know a file by."""
+    return posixpath.join(*key.rstrip("/").split("/")[-2:]) or key
+
+
+def _short(text: str, longest: int = _LONGEST) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 9]}…{text[-8:]}"
+
+
+def _statement(name: str, attributes: Attributes, label: Optional[str] = None) -> str:
+    """A DOT statement; ``label`` is an HTML-like one."""
+    said = [f"{key}={_quote(text)}" for key, text in attributes.items()]
+    return f"{name} [{', '.join([*said, f'label={label}'] if label else said)}];"
+
+
+def _quote(text: str) -> str:
+    """A DOT string that means ``text`` and nothing else; a line break is one."""
+    escaped = _clean(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _clean(text: str) -> str:
+    """Text without what XML cannot hold."""
+    return "".join(each if each >= " " or each == "\n" else "\N{REPLACEMENT CHARACTER}" for each in text)

@@ -1,0 +1,144 @@
+"""``/v1/lineage``: what is behind a resource, or what came of it, as JSON, DOT or SVG."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Optional, Sequence
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+
+from query_engine.drawing import check_size, draw_svg, to_dot
+from query_engine.errors import BadParameter, NotAcceptable
+from query_engine.formats import JSON, Format, choose
+from query_engine.lineage import Ambiguity, Direction, Known, Lineage, Walk
+from query_engine.lineage_grain import by_task
+from query_engine.lineage_nodes import Nodes
+from query_engine.lineage_start import Start, Starts
+from query_engine.lineage_walk import Surroundings
+from query_engine.names import Names
+from query_engine.reading import Read, Reader
+
+router = APIRouter(prefix="/v1", tags=["lineage"])
+
+SHALLOW = 16
+"""Steps up to which a lineage is looked up level by level, whatever comes."""
+MAX_EDGES = 200_000
+DOT, SVG = Format("text/vnd.graphviz"), Format("image/svg+xml", ("image/*",))
+_FORMATS = {"json": JSON, "dot": DOT, "svg": SVG}
+
+# Wrong values are answered with 400 and what is possible, so the parameters are taken as text.
+_DIRECTION = Query(
+    description="`backward`: what is behind it; `forward`: what came of it.",
+    json_schema_extra={"enum": ["backward", "forward"]},
+)
+_DEPTH = Query(description="Steps to go; to the end when absent.", json_schema_extra={"type": "integer", "minimum": 1})
+_GRAIN = Query(description="`task` leaves plain values out.", json_schema_extra={"enum": ["value", "task"]})
+_FORMAT = Query(description="Instead of an Accept header.", json_schema_extra={"enum": ["json", "dot", "svg"]})
+_ABOUT_OF = "IRI or id of an execution, value or data reference; or path or key of data."
+
+
+@router.get(
+    "/lineage",
+    responses={
+        200: {"content": {name.media_type: {} for name in (DOT, SVG)}},
+        400: {"description": "`of` is no IRI, is no resource that has lineage, or is data in several stores."},
+        404: {"description": "Nothing is known of `of`; the message says what was looked for."},
+        413: {"description": "Too many nodes for a drawing."},
+    },
+)
+async def lineage(
+    request: Request,
+    read: Read,
+    of: Annotated[str, Query(min_length=1, max_length=16_000, description=_ABOUT_OF)],
+    store: Annotated[Optional[str], Query(max_length=2000, description="Store that the data is in.")] = None,
+    direction: Annotated[str, _DIRECTION] = "backward",
+    depth: Annotated[Optional[str], _DEPTH] = None,
+    grain: Annotated[str, _GRAIN] = "value",
+    format: Annotated[Optional[str], _FORMAT] = None,
+) -> Response:
+    """The lineage of a resource.
+
+    Edges have PROV's direction. An edge that is not `certain` is the only thing that the graph can mean, but nobody has
+    said so; where it may mean several things, nothing is followed, and `ambiguous` lists them. An activity is one step;
+    what it used (or generated) is one step further.
+    """
+    way: Direction = "forward" if _one_of("direction", direction, ("backward", "forward")) == "forward" else "backward"
+    fine = _one_of("grain", grain, ("value", "task")) == "value"
+    steps = None if depth is None else _steps(depth)
+    accepted = request.headers.get("accept")
+    chosen = _FORMATS[_one_of("format", format, tuple(_FORMATS))] if format is not None else _accepted(accepted)
+    start = await Starts(read.store, read.names).find(of, store)
+    found, known = await trace(read, start, way, steps, request.app.state.settings.timeout)
+    nodes = Nodes(read.store, read.names)
+    if not fine:
+        found = by_task(found, nodes.data_of(found), start.iri)
+    body = _answer(read.names, start, way, found)
+    if chosen is SVG:
+        check_size(len(found.depths))
+    body["nodes"] = await nodes.describe(found, known)
+    return Response(await _write(body, chosen), media_type=chosen.media_type, headers={"Vary": "Accept"})
+
+
+async def _write(body: dict[str, Any], chosen: Format) -> bytes:
+    if chosen is JSON:
+        return orjson.dumps(body)
+    return to_dot(body).encode() if chosen is DOT else await draw_svg(body)
+
+
+async def trace(
+    read: Reader, start: Start, direction: Direction, depth: Optional[int], seconds: float
+) -> tuple[Lineage, Known]:
+    """The whole lineage of a start, or as much of it as ``seconds`` and the limits let through; and all that was learnt."""
+    walk = Walk(direction, depth, MAX_EDGES)
+    around = Surroundings(read.store, seconds)
+    await Starts(read.store, read.names).begin(walk, around, start, direction)
+    await around.complete(walk, start.iri, direction, shallow=depth is not None and depth <= SHALLOW)
+    return walk.answer, walk.known
+
+
+def _one_of(field: str, value: str, allowed: Sequence[str]) -> str:
+    if value not in allowed:
+        raise BadParameter(f"{field}: {value[:100]!r} is none of {', '.join(allowed)}", field=field)
+    return value
+
+
+def _steps(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 7 and int(text) >= 1):
+        raise BadParameter(
+            f"depth: {text[:100]!r} is no whole number from 1", field="depth", fix="Leave it out for all."
+        )
+    return int(text)
+
+
+def _accepted(accept: Optional[str]) -> Format:
+    try:
+        return choose(accept, (JSON, DOT, SVG))
+    except NotAcceptable:
+        if accept and "text/html" in accept:
+            return JSON
+        raise
+
+
+def _answer(names: Names, start: Start, direction: Direction, found: Lineage) -> dict[str, Any]:
+    """The answer but for its nodes."""
+    return {
+        "of": names.id(start.iri),
+        "direction": direction,
+        "edges": [
+            {"from": names.id(edge.start), "to": names.id(edge.end), "relation": edge.relation, "certain": certain}
+            for edge, certain in found.edges.items()
+        ],
+        "ambiguous": [_ambiguity(names, each) for each in found.ambiguous.values()],
+        "truncated": found.truncated,
+    }
+
+
+def _ambiguity(names: Names, found: Ambiguity) -> dict[str, Any]:
+    return {
+        "entity": names.id(found.entity),
+        "used_by": names.id(found.user) if found.user else None,
+        "candidates": [
+            {"entity": names.id(source.entity), "activity": names.id(source.activity) if source.activity else None}
+            for source in found.candidates
+        ],
+    }

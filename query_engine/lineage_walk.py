@@ -1,0 +1,228 @@
+"""Walking through the store: what lineage must know is looked up level by level, so that cost follows the answer.
+
+A lineage that goes deep (a thousand tasks in a chain) would take as many round trips. So when it has not ended after
+:data:`PATIENCE` levels, one property path gathers all activities that may lie behind the start, and their surroundings
+are looked up at once. The path takes in too much where links are ambiguous; that is harmless, since it only tells what
+to look up early: the walk decides what belongs to the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Callable, Collection, Iterable, NamedTuple, Sequence
+
+from pllib.provml.vocabulary import SPARQL_PREFIXES
+from query_engine.binding import Iri
+from query_engine.errors import QueryTimeout
+from query_engine.lineage import Direction, Known, Walk
+from query_engine.store import StoreClient
+from query_engine.tables import iri, table
+
+PATIENCE = 4
+CHUNK = 250
+"""Activities or entities a query: bounded, and small enough that the store's cores share the work."""
+PARALLEL = 4
+MAX_ROWS = 200_000
+MAX_PATH = 20_000
+_KEY, _TYPE = 4, 6  # columns of _BACKWARD and _FORWARD
+
+_BACKWARD = """
+SELECT ?a ?b ?e ?r ?key ?g ?type ?value WHERE {
+  { VALUES ?a {} ?a prov:used ?e
+    OPTIONAL { ?e prov:wasGeneratedBy ?g } OPTIONAL { ?e prov:specializationOf ?r } OPTIONAL { ?e provlake:key ?key }
+    OPTIONAL { ?e a ?type } OPTIONAL { ?e prov:value ?value } }
+  UNION { VALUES ?a {} ?a prov:wasInformedBy ?b }
+}"""
+_FORWARD = """
+SELECT ?a ?b ?e ?r ?key ?u ?type ?value WHERE {
+  { VALUES ?a {} ?e prov:wasGeneratedBy ?a
+    OPTIONAL { ?u prov:used ?e } OPTIONAL { ?e prov:specializationOf ?r } OPTIONAL { ?e provlake:key ?key }
+    OPTIONAL { ?e a ?type } OPTIONAL { ?e prov:value ?value } }
+  UNION { VALUES ?a {} ?b prov:wasInformedBy ?a }
+}"""
+# Where an entity's own generation is not known, or says nothing of its state: its special forms, or its general one.
+_SPECIAL = "SELECT ?e ?r ?x ?u ?g WHERE { VALUES ?e {} ?x prov:specializationOf ?e . ?x prov:wasGeneratedBy ?g }"
+_GENERAL = "SELECT ?e ?r ?x ?u ?g WHERE { VALUES ?e {} ?e prov:specializationOf ?r . ?r prov:wasGeneratedBy ?g }"
+# Who used a general entity, or a state of it that nobody else generated, and all that these uses may mean.
+_USES = """
+SELECT ?e ?r ?x ?u ?g WHERE {
+  { VALUES ?e {} ?u prov:used ?e }
+  UNION { VALUES ?e {} ?e prov:wasGeneratedBy ?g }
+  UNION { VALUES ?e {} ?x prov:specializationOf ?e . ?x prov:wasGeneratedBy ?g }
+  UNION { VALUES ?e {} ?x prov:specializationOf ?e . ?u prov:used ?x
+    FILTER NOT EXISTS { ?x prov:wasGeneratedBy ?other FILTER(?other != ?u) } }
+}"""
+_PATH_BACKWARD = """
+SELECT ?a WHERE {
+  { SELECT DISTINCT ?a WHERE { VALUES ?start {} ?start (prov:wasInformedBy|prov:used|prov:wasGeneratedBy
+      |^prov:specializationOf|prov:used/prov:specializationOf/prov:wasGeneratedBy)* ?a } }
+  ?a prov:startedAtTime ?t
+} LIMIT """
+_PATH_FORWARD = """
+SELECT ?a WHERE {
+  { SELECT DISTINCT ?a WHERE { VALUES ?start {} ?start (^prov:wasInformedBy|^prov:used|^prov:wasGeneratedBy
+      |prov:specializationOf|^prov:wasGeneratedBy/^prov:specializationOf/^prov:used)* ?a } }
+  ?a prov:startedAtTime ?t
+} LIMIT """
+
+
+class Surroundings:
+    """Looks up what is around activities and entities.
+
+    Args:
+        clock: monotonic seconds.
+        seconds: after which :meth:`complete` stops; the answer is then truncated.
+    """
+
+    def __init__(self, store: StoreClient, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._clock = store, clock
+        self._until = clock() + seconds
+        self._turns = asyncio.Semaphore(PARALLEL)
+
+    async def complete(self, walk: Walk, start: str, direction: Direction, shallow: bool) -> None:
+        """Goes with a walk until its end.
+
+        Args:
+            start: what the walk began at, for the path.
+            shallow: the walk has a small depth, and needs no path.
+        """
+        levels = 0
+        while walk.frontier:
+            if self._clock() > self._until:
+                walk.answer.truncated = True
+                return
+            missing = [each for each in walk.frontier if each not in walk.known.loaded]
+            if missing and levels == PATIENCE and not shallow:
+                missing = list(dict.fromkeys([*missing, *await self._path(walk.known, start, direction)]))
+            walk.answer.truncated |= await self.load(walk.known, missing, direction)
+            walk.advance()
+            levels += 1
+
+    async def load(self, known: Known, activities: Sequence[str], direction: Direction) -> bool:
+        """Makes activities known; whether there was more than may be looked up."""
+        cuts = await asyncio.gather(*(self._load(known, chunk, direction) for chunk in _chunks(activities)))
+        known.loaded.update(activities)
+        return any(cuts)
+
+    async def _load(self, known: Known, activities: Sequence[str], direction: Direction) -> bool:
+        query, learn = (_BACKWARD, _learn_backward) if direction == "backward" else (_FORWARD, _learn_forward)
+        rows = await self._ask(query, 8, "a", activities)
+        cut = await self.entities(known, learn(known, rows), direction)
+        return cut or len(rows) >= MAX_ROWS
+
+    async def entities(self, known: Known, entities: Collection[str], direction: Direction) -> bool:
+        """Makes known what entities may stand for; whether there was more."""
+        if direction == "forward":
+            asked = [(_USES, list(entities))]
+        else:
+            special = [each for each in entities if known.general.of(each)]
+            asked = [(_GENERAL, special), (_SPECIAL, [each for each in entities if not known.general.of(each)])]
+        chunks = [(query, chunk) for query, iris in asked for chunk in _chunks(iris)]
+        answers = await asyncio.gather(*(self._ask(query, 5, "e", chunk) for query, chunk in chunks))
+        for rows in answers:
+            for row in rows:
+                _learn_entity(known, _Found(*map(iri, row)))
+        return any(len(rows) >= MAX_ROWS for rows in answers)
+
+    async def entity(self, known: Known, entity: str, direction: Direction) -> None:
+        """Makes a start entity known."""
+        query = """
+        SELECT ?e ?r ?x ?u ?g ?key WHERE {
+          { VALUES ?e {} ?e prov:wasGeneratedBy ?g } UNION { VALUES ?e {} ?u prov:used ?e }
+          UNION { VALUES ?e {} ?e prov:specializationOf ?r } UNION { VALUES ?e {} ?e provlake:key ?key }
+        } LIMIT """
+        general = []
+        for *row, key in await table(self._store, f"{SPARQL_PREFIXES}{query}{MAX_ROWS}", 6, e=Iri(entity)):
+            found = _Found(*map(iri, row))
+            if found.general:
+                known.add_specialization(entity, found.general)
+                general.append(found.general)
+            if key:
+                known.references.add(entity)
+            _learn_entity(known, found)
+        forms = [entity] if direction == "backward" or entity in known.references else general
+        await self.entities(known, forms, direction)
+
+    async def _path(self, known: Known, start: str, direction: Direction) -> list[str]:
+        """Activities that may lie on the way and are not known; none when there are too many to be of use."""
+        query = _PATH_BACKWARD if direction == "backward" else _PATH_FORWARD
+        try:
+            rows = await table(self._store, f"{SPARQL_PREFIXES}{query}{MAX_PATH}", 1, start=Iri(start))
+        except QueryTimeout:
+            return []
+        found = [iri(row[0]) for row in rows]
+        return [] if len(found) >= MAX_PATH else [each for each in found if each not in known.loaded]
+
+    async def _ask(self, query: str, width: int, name: str, iris: Sequence[str]) -> list[Sequence[str]]:
+        async with self._turns:
+            terms = [Iri(each) for each in iris]
+            return await table(self._store, f"{SPARQL_PREFIXES}{query} LIMIT {MAX_ROWS}", width, **{name: terms})
+
+
+def _chunks(iris: Sequence[str]) -> list[Sequence[str]]:
+    return [iris[begin : begin + CHUNK] for begin in range(0, len(iris), CHUNK)]
+
+
+def _learn_backward(known: Known, rows: Iterable[Sequence[str]]) -> list[str]:
+    """Takes in rows; the used entities whose origin is not yet clear."""
+    unclear: dict[str, None] = {}
+    for row in rows:
+        activity, informant, entity, general, _, generator, *_ = map(iri, row)
+        if informant:
+            known.add_information(activity, informant)
+            continue
+        known.add_use(activity, entity)
+        known.add_value(entity, *row[_TYPE:])
+        if generator:
+            known.add_generation(entity, generator)
+        if general:
+            known.add_specialization(entity, general)
+        if row[_KEY]:
+            known.references.add(entity)
+        if row[_KEY] or not generator or generator == activity:
+            unclear[entity] = None
+    return list(unclear)
+
+
+def _learn_forward(known: Known, rows: Iterable[Sequence[str]]) -> list[str]:
+    """Takes in rows; the entities that uses of other forms must be looked up for."""
+    forms: dict[str, None] = {}
+    for row in rows:
+        activity, informed, entity, general, _, user, *_ = map(iri, row)
+        if informed:
+            known.add_information(informed, activity)
+            continue
+        known.add_generation(entity, activity)
+        known.add_value(entity, *row[_TYPE:])
+        if user:
+            known.add_use(user, entity)
+        if general:
+            known.add_specialization(entity, general)
+            forms[general] = None
+        if row[_KEY]:
+            known.references.add(entity)
+            forms[entity] = None
+    return list(forms)
+
+
+class _Found(NamedTuple):
+    """What was looked up of an entity: a general or a special form of it (or neither), and who used or generated that."""
+
+    entity: str
+    general: str
+    special: str
+    user: str
+    generator: str
+
+
+def _learn_entity(known: Known, found: _Found) -> None:
+    if found.special:
+        known.add_specialization(found.special, found.entity)
+    if found.general:
+        known.add_specialization(found.entity, found.general)
+    about = found.special or found.general or found.entity
+    if found.generator:
+        known.add_generation(about, found.generator)
+    if found.user:
+        known.add_use(found.user, about)

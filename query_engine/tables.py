@@ -1,0 +1,77 @@
+"""Large answers of the store as plain tables: tab-separated, a third of the bytes of JSON and no object a term."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any, Sequence
+
+from query_engine.binding import Binding, bind
+from query_engine.errors import StoreFailed
+from query_engine.store import StoreClient
+from query_engine.terms import Term
+
+_TSV = "text/tab-separated-values"
+_LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"(?:\^\^<([^>]*)>|@([A-Za-z0-9-]+))?')
+_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))")
+_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f"}
+_XSD = "http://www.w3.org/2001/XMLSchema#"
+_BARE = (
+    (re.compile(r"[+-]?[0-9]+"), _XSD + "integer"),
+    (re.compile(r"[+-]?[0-9]*\.[0-9]+"), _XSD + "decimal"),
+    (re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]+"), _XSD + "double"),
+    (re.compile("true|false"), _XSD + "boolean"),
+)
+
+
+async def table(store: StoreClient, query: str, width: int, **bindings: Binding) -> list[Sequence[str]]:
+    """The solutions of a SELECT query as rows of cells, in the order of its variables; unbound is the empty text.
+
+    Cells are terms as SPARQL's tab-separated format writes them; :func:`iri` and :func:`value` read them.
+
+    Args:
+        width: how many variables the query selects.
+    """
+    async with store.proxy(bind(query, bindings), _TSV) as response:
+        body = (await response.aread()).decode()
+    lines = body.rstrip("\n").replace("\r\n", "\n").split("\n")
+    rows: list[Sequence[str]] = [line.split("\t") for line in lines[1:]]
+    if any(len(row) != width for row in rows):
+        raise StoreFailed("the store's answer is no table of what was asked")
+    return rows
+
+
+def iri(cell: str) -> str:
+    """The IRI in a cell; the empty text when there is none."""
+    return cell[1:-1] if cell.startswith("<") else ""
+
+
+@lru_cache(maxsize=4096)
+def value(cell: str) -> Any:
+    """What a literal in a cell says, as JSON has it; ``None`` for an unbound one."""
+    return None if not cell else read_term(cell).json
+
+
+def read_term(cell: str) -> Term:
+    """The term in a cell.
+
+    Raises:
+        StoreFailed: it is none.
+    """
+    if cell.startswith("<"):
+        return Term("iri", cell[1:-1])
+    if cell.startswith("_:"):
+        return Term("bnode", cell[2:])
+    match = _LITERAL.fullmatch(cell)
+    if match is not None:
+        datatype = match[2] if match[2] != _XSD + "string" else None
+        return Term("literal", _ESCAPE.sub(_unescape, match[1]), datatype, match[3])
+    for pattern, datatype in _BARE:
+        if pattern.fullmatch(cell):
+            return Term("literal", cell, datatype)
+    raise StoreFailed(f"the store's answer holds no term: {cell[:100]!r}")
+
+
+def _unescape(match: re.Match[str]) -> str:
+    number = match[1] or match[2]
+    return chr(int(number, 16)) if number else _ESCAPES.get(match[3], match[3])
