@@ -56,8 +56,8 @@ class SparqlStore:
     async def load(self, ntriples: bytes, count: int) -> None:
         if not ntriples:
             return
-        # `lenient` skips a check of IRIs that are ours; `no_transaction` is the bulk loader, as atomic and synced.
-        mode = "?default&no_transaction&lenient" if self._bulk and count >= BULK_FROM else "?default"
+        # `no_transaction` is the bulk loader: as atomic, and synced. Never `lenient`: it skips lines that it cannot read and says 204.
+        mode = "?default&no_transaction" if self._bulk and count >= BULK_FROM else "?default"
         headers = {"Content-Type": "application/n-triples"}
         await self._send("POST", f"{self.url}/store{mode}", content=ntriples, headers=headers)
 

@@ -10,8 +10,10 @@ from query_engine.binding import Iri
 from query_engine.store import StoreClient
 from query_engine.terms import Term
 
-_PROPERTIES = f"{SPARQL_PREFIXES}SELECT ?item ?p ?o WHERE {{ VALUES ?item {{}} VALUES ?p {{}} ?item ?p ?o }}"
-_COUNTS = f"{SPARQL_PREFIXES}SELECT ?item (COUNT(?s) AS ?n) WHERE {{ VALUES ?item {{}} VALUES ?p {{}} ?s ?p ?item }} GROUP BY ?item"
+# A second VALUES block for the properties would be shorter, but stores join two blocks to a product first and then may
+# read the whole graph to match it (Oxigraph does from about 500 pairs on): 2.6 s where this takes 5 ms.
+_PROPERTIES = SPARQL_PREFIXES + "SELECT ?item ?p ?o WHERE {{ VALUES ?item {{}} ?item ?p ?o FILTER(?p IN ({})) }}"
+_COUNTS = SPARQL_PREFIXES + "SELECT ?item (COUNT(?s) AS ?n) WHERE {{ VALUES ?item {{}} ?s {} ?item }} GROUP BY ?item"
 
 
 class Description:
@@ -57,18 +59,18 @@ def expand(curie: str) -> str:
 
 
 async def describe(store: StoreClient, iris: Sequence[str], properties: Iterable[str]) -> dict[str, Description]:
-    """What the store says of each resource in these properties (CURIEs); empty descriptions for unknown ones."""
+    """What the store says of each resource in these properties (CURIEs of ours); empty descriptions for unknown ones."""
     found = {iri: Description(iri) for iri in iris}
     if found:
-        bound = [Iri(expand(property_)) for property_ in properties]
-        for row in await store.select(_PROPERTIES, item=[Iri(iri) for iri in found], p=bound):
+        query = _PROPERTIES.format(", ".join(properties))
+        for row in await store.select(query, item=[Iri(iri) for iri in found]):
             found[row["item"].value].add(row["p"].value, row["o"])
     return found
 
 
 async def count_subjects(store: StoreClient, iris: Sequence[str], property_: str) -> Mapping[str, int]:
-    """How many resources point at each of these with a property (CURIE)."""
+    """How many resources point at each of these with a property (a CURIE of ours)."""
     if not iris:
         return {}
-    rows = await store.select(_COUNTS, item=[Iri(iri) for iri in iris], p=Iri(expand(property_)))
+    rows = await store.select(_COUNTS.format(property_), item=[Iri(iri) for iri in iris])
     return {row["item"].value: row["n"].python for row in rows}

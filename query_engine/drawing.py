@@ -10,7 +10,6 @@ import html
 import posixpath
 import sys
 from collections import defaultdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Optional
 
@@ -21,7 +20,6 @@ MAX_NODES = 400
 """More nobody can read, and laying them out takes minutes."""
 SECONDS = 30.0
 _LAYOUT = Path(__file__).with_name("layout.py")
-_TURN = asyncio.Semaphore(1)
 _LONGEST = 34
 
 Node = Mapping[str, Any]
@@ -64,11 +62,12 @@ def check_size(nodes: int) -> None:
         )
 
 
-async def draw_svg(found: Mapping[str, Any], form: str = "svg") -> bytes:
-    """The drawing of a lineage, laid out; one at a time.
+async def draw_svg(found: Mapping[str, Any], turn: asyncio.Semaphore, form: str = "svg") -> bytes:
+    """The drawing of a lineage, laid out.
 
     Args:
         found: the JSON answer of ``/v1/lineage``.
+        turn: how many may be laid out at a time.
         form: ``svg`` or another format of Graphviz.
 
     Raises:
@@ -76,7 +75,7 @@ async def draw_svg(found: Mapping[str, Any], form: str = "svg") -> bytes:
         NotAcceptable: Graphviz is not installed or fails.
     """
     text = to_dot(found).encode()
-    async with _TURN:
+    async with turn:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", str(_LAYOUT), form),
             stdin=asyncio.subprocess.PIPE,
@@ -170,7 +169,8 @@ def _without_repeats(edges: Iterable[Mapping[str, Any]]) -> list[Mapping[str, An
 
 def _title(found: Mapping[str, Any]) -> str:
     way = "What is behind" if found["direction"] == "backward" else "What came of"
-    return f"{way} {found['of']}"
+    start = next((node for node in found["nodes"] if node["id"] == found["of"]), None)
+    return f"{way} {start['label'] if start else found['of']}"
 
 
 def _legend(found: Mapping[str, Any]) -> str:
@@ -194,10 +194,9 @@ def _legend(found: Mapping[str, Any]) -> str:
 def _duration(node: Node) -> str:
     if node.get("status") == "failed":
         return "failed"
-    try:
-        seconds = (_time(node["ended"]) - _time(node["started"])).total_seconds()
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return "" if node.get("ended") else "running"
+    seconds = node.get("seconds")
+    if seconds is None:
+        return "" if node.get("ended") or not node.get("started") else "running"
     return (
         f"{seconds * 1000:.0f} ms"
         if seconds < 1
@@ -205,10 +204,6 @@ def _duration(node: Node) -> str:
         if seconds < 120
         else f"{seconds / 60:.0f} min"
     )
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def _value(value: Any) -> str:

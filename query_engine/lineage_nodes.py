@@ -15,9 +15,10 @@ from query_engine.tables import table, value
 
 CHUNK = 1000
 _ACTIVITIES = """
-SELECT ?x ?type ?started ?ended ?status WHERE {
+SELECT ?x ?type ?started ?ended ?seconds ?status WHERE {
   VALUES ?x {} OPTIONAL { ?x a ?type } OPTIONAL { ?x prov:startedAtTime ?started }
-  OPTIONAL { ?x prov:endedAtTime ?ended } OPTIONAL { ?x provlake:status ?status } }"""
+  OPTIONAL { ?x prov:endedAtTime ?ended } OPTIONAL { ?x provlake:duration ?seconds }
+  OPTIONAL { ?x provlake:status ?status } }"""
 _ENTITIES = "SELECT ?x ?type ?value WHERE { VALUES ?x {} OPTIONAL { ?x prov:value ?value } OPTIONAL { ?x a ?type } }"
 
 
@@ -86,9 +87,10 @@ class Nodes:
             said[entity] = about = _Said()
             for cells in known.values[same]:
                 about.add(cells.type, value=cells.value)
-        rows, more = await asyncio.gather(self._rows(_ACTIVITIES, 5, activities), self._rows(_ENTITIES, 3, asked))
-        for resource, class_, started, ended, status in rows:
-            said.setdefault(resource[1:-1], _Said()).add(class_, started=started, ended=ended, status=status)
+        rows, more = await asyncio.gather(self._rows(_ACTIVITIES, 6, activities), self._rows(_ENTITIES, 3, asked))
+        for resource, class_, started, ended, seconds, status in rows:
+            about = said.setdefault(resource[1:-1], _Said())
+            about.add(class_, started=started, ended=ended, seconds=seconds, status=status)
         for resource, class_, text in more:
             said.setdefault(resource[1:-1], _Said()).add(class_, value=text)
         nodes = [self._node(iri, found, said.get(iri) or _Said()) for iri in found.depths]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Optional, Sequence
 
 import orjson
@@ -24,6 +25,8 @@ SHALLOW = 16
 """Steps up to which a lineage is looked up level by level, whatever comes."""
 MAX_EDGES = 200_000
 DOT, SVG = Format("text/vnd.graphviz"), Format("image/svg+xml", ("image/*",))
+# A drawing shows texts of scripts: whatever they hold, a browser runs none of it.
+_HEADERS = {"Vary": "Accept", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 _FORMATS = {"json": JSON, "dot": DOT, "svg": SVG}
 
 # Wrong values are answered with 400 and what is possible, so the parameters are taken as text.
@@ -76,13 +79,22 @@ async def lineage(
     if chosen is SVG:
         check_size(len(found.depths))
     body["nodes"] = await nodes.describe(found, known)
-    return Response(await _write(body, chosen), media_type=chosen.media_type, headers={"Vary": "Accept"})
+    return Response(await _write(body, chosen, _turn(request)), media_type=chosen.media_type, headers=_HEADERS)
 
 
-async def _write(body: dict[str, Any], chosen: Format) -> bytes:
+async def _write(body: dict[str, Any], chosen: Format, turn: asyncio.Semaphore) -> bytes:
     if chosen is JSON:
         return orjson.dumps(body)
-    return to_dot(body).encode() if chosen is DOT else await draw_svg(body)
+    return to_dot(body).encode() if chosen is DOT else await draw_svg(body, turn)
+
+
+def _turn(request: Request) -> asyncio.Semaphore:
+    """Drawings are laid out one at a time, whatever else the server does."""
+    state = request.app.state
+    if not hasattr(state, "drawing"):
+        state.drawing = asyncio.Semaphore(1)
+    turn: asyncio.Semaphore = state.drawing
+    return turn
 
 
 async def trace(

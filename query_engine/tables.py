@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Sequence
 
 from query_engine.binding import Binding, bind
-from query_engine.errors import StoreFailed
+from query_engine.errors import QueryTimeout, StoreFailed
 from query_engine.store import StoreClient
 from query_engine.terms import Term
 
@@ -31,11 +31,17 @@ async def table(store: StoreClient, query: str, width: int, **bindings: Binding)
 
     Args:
         width: how many variables the query selects.
+
+    Raises:
+        QueryTimeout: the store's time limit struck, perhaps in the middle of the answer.
+        StoreFailed: the answer is no such table; and what :meth:`StoreClient.proxy` raises.
     """
     async with store.proxy(bind(query, bindings), _TSV) as response:
-        body = (await response.aread()).decode()
-    lines = body.rstrip("\n").replace("\r\n", "\n").split("\n")
-    rows: list[Sequence[str]] = [line.split("\t") for line in lines[1:]]
+        lines = (await response.aread()).decode().replace("\r\n", "\n").split("\n")
+    if lines[-1]:  # every row ends its line; what follows the last one is the store saying why it broke off
+        broken = "the store broke off its answer: " + lines[-1][-200:]
+        raise QueryTimeout(broken) if "cancel" in broken or "time" in broken else StoreFailed(broken)
+    rows: list[Sequence[str]] = [line.split("\t") for line in lines[1:-1]]
     if any(len(row) != width for row in rows):
         raise StoreFailed("the store's answer is no table of what was asked")
     return rows

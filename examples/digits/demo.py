@@ -87,7 +87,7 @@ def main() -> None:
     )
     parser.add_argument("--epochs", type=int, default=30, help="passes over each training set (default 30)")
     chosen = parser.parse_args()
-    console = Console()
+    console = Console(width=max(Console().width, 120), highlight=False)
     data = chosen.data.expanduser().resolve()
     urls = services(console, data)
     work = data / "demo"

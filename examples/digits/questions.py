@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from pllib.query import Client
 
-STORE = "digits"
+TIME = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
 
 
 class Question(NamedTuple):
@@ -23,8 +26,8 @@ class Question(NamedTuple):
 def questions(best: dict[str, Any]) -> list[Question]:
     """The seven questions about the best of what ``train.py`` says it has learnt."""
     image_range = best["image_range"]
-    model = {"model": best["model"], "store": STORE}
-    dataset = {"dataset": f"{image_range}/train.npz", "store": STORE}
+    model = {"model": best["model"], "store": "digits"}
+    dataset = {"dataset": f"{image_range}/train.npz", "store": "digits"}
     prepared = {"attribute": "image_range", "value": image_range}
     return [
         Question(
@@ -51,33 +54,46 @@ def questions(best: dict[str, Any]) -> list[Question]:
     ]
 
 
-def show(console: Console, client: Client, question: Question, most: int = 12) -> list[dict[str, Any]]:
+def show(console: Console, client: Client, question: Question, most: int = 8) -> list[dict[str, Any]]:
     """Runs an analysis and prints its answer as a table of at most ``most`` rows; all rows."""
     answer = client.analysis(question.analysis, **question.parameters)
     rows = answer["rows"]
     names = [column["name"] for column in answer["columns"]]
-    shown = [name for name in names if any(row.get(name) is not None for row in rows)]
-    table = Table(
-        title=f"{question.analysis.upper()}  {question.text}",
-        title_justify="left",
-        title_style="bold",
-        show_lines=False,
-    )
-    for name in shown:
-        table.add_column(name, overflow="fold")
-    for row in rows[:most]:
-        table.add_row(*(_cell(row.get(name)) for name in shown))
+    names = [name for name in names if any(row.get(name) is not None for row in rows)]
+    console.print(f"[bold cyan]{question.analysis.upper()}[/bold cyan]  [bold]{question.text}[/bold]")
+    console.print(_upright(names, rows) if len(names) > 6 and len(rows) <= 6 else _flat(names, rows[:most]))
     if len(rows) > most:
-        table.caption = f"{len(rows) - most} more rows"
-    console.print(table)
+        console.print(f"[dim]and {len(rows) - most} more rows[/dim]")
     console.print()
     return list(rows)
 
 
+def _flat(names: list[str], rows: list[dict[str, Any]]) -> Table:
+    """A row a row."""
+    table = Table(box=SIMPLE_HEAD)
+    for name in names:
+        table.add_column(name.replace("_", " "))
+    for row in rows:
+        table.add_row(*(_cell(row.get(name)) for name in names))
+    return table
+
+
+def _upright(names: list[str], rows: list[dict[str, Any]]) -> Table:
+    """A column a row, for few rows of many columns."""
+    table = Table(box=SIMPLE_HEAD, show_header=False)
+    for name in names:
+        table.add_row(f"[dim]{name.replace('_', ' ')}[/dim]", *(_cell(row.get(name)) for row in rows))
+    return table
+
+
 def _cell(value: Any) -> str:
+    """Short text: of an IRI the last two parts, of a time the clock, of a number five digits."""
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value:.5g}"
     text = str(value)
-    return text.split("/id/", 1)[1] if text.startswith("http") and "/id/" in text else text
+    if text.startswith("http") and "/id/" in text:
+        return unquote("/".join(text.split("/")[-2:]))
+    moment = TIME.fullmatch(text)
+    return moment[1] if moment else text
