@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Iterable, Mapping, Optional
 
 from query_engine.errors import NotAcceptable, TooLarge
-from query_engine.lineage import GENERATED, INFORMED, USED
+from query_engine.lineage import GENERATED, INFORMED, SPECIALIZATION, USED
 
 MAX_NODES = 400
 """More nobody can read, and laying them out takes minutes."""
@@ -102,6 +102,7 @@ async def draw_svg(found: Mapping[str, Any], turn: asyncio.Semaphore, form: str 
 
 def to_dot(found: Mapping[str, Any]) -> str:
     """DOT text of a lineage (the JSON answer of ``/v1/lineage``): a cluster for each workflow execution."""
+    found = _folded(found)
     names = {node["id"]: f"n{number}" for number, node in enumerate(found["nodes"])}
     lines = ["digraph lineage {", _statement("graph", {**_GRAPH, "tooltip": _title(found)}, _legend(found))]
     lines += [_statement("node", _NODE), _statement("edge", _EDGE)]
@@ -111,6 +112,17 @@ def to_dot(found: Mapping[str, Any]) -> str:
     shown = [edge for edge in _without_repeats(found["edges"]) if edge["from"] in names and edge["to"] in names]
     lines += [_draw_edge(names, edge) for edge in shown]
     return "\n".join([*lines, "}", ""])
+
+
+def _folded(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The lineage of a file as that of the state of it that was followed, so that it is drawn once."""
+    start = found["of"]
+    touching = [edge for edge in found["edges"] if start in (edge["from"], edge["to"])]
+    if len(touching) != 1 or touching[0]["relation"] != SPECIALIZATION or touching[0]["to"] != start:
+        return found
+    nodes = [node for node in found["nodes"] if node["id"] != start]
+    edges = [edge for edge in found["edges"] if edge is not touching[0]]
+    return {**found, "of": touching[0]["from"], "nodes": nodes, "edges": edges}
 
 
 def _runs(nodes: Iterable[Node]) -> dict[Optional[tuple[str, str]], list[Node]]:
@@ -138,10 +150,7 @@ def _draw_node(name: str, node: Node, start: str) -> str:
     elif node.get("store") is not None:
         style, label = _DATA, _short(_file_name(node["label"]))
     else:
-        style, label = (
-            _ENTITY,
-            _short(f"{node['label']} = {_value(node['value'])}" if "value" in node else node["label"]),
-        )
+        style, label = _ENTITY, _short(node["label"] + _value(node.get("value")))
     if node["id"] == start:
         style = {**style, **_START}
     kind = f" ({node['type']})" if node.get("type") else ""
@@ -181,8 +190,11 @@ def _legend(found: Mapping[str, Any]) -> str:
     ]
     if any(not edge["certain"] for edge in found["edges"]):
         cells.append("<TD> <B>- - -</B> dashed: the only possible origin, but nobody said so </TD>")
-    if found["ambiguous"]:
-        cells.append(f"<TD> {len(found['ambiguous'])} links that may mean several things are left out </TD>")
+    left_out = sum(each["used_by"] is not None for each in found["ambiguous"])
+    if left_out:
+        cells.append(f"<TD> left out, since they may mean several things: {left_out} link{'s'[: left_out - 1]} </TD>")
+    if left_out < len(found["ambiguous"]):
+        cells.append("<TD> other states of the file are left out </TD>")
     if found["truncated"]:
         cells.append("<TD> <B>there is more than is shown</B> </TD>")
     title = html.escape(_short(_clean(_title(found)), 110), quote=True)
@@ -207,7 +219,12 @@ def _duration(node: Node) -> str:
 
 
 def _value(value: Any) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    """What to add to the name of a value: scalars whole, of arrays the shape."""
+    if isinstance(value, dict) and isinstance(value.get("shape"), list):
+        return f" [{' × '.join(map(str, value['shape']))}]"
+    if isinstance(value, (dict, list)) or value is None:
+        return ""
+    return f" = {value:.5g}" if isinstance(value, float) else f" = {value}"
 
 
 def _file_name(key: str) -> str:

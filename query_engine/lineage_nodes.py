@@ -125,6 +125,7 @@ class Nodes:
             node |= {
                 "started": said.one("started"),
                 "ended": said.one("ended", last=True),
+                "seconds": said.one("seconds"),
                 "status": said.one("status"),
             }
         elif about.is_data:

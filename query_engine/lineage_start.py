@@ -170,8 +170,7 @@ class Starts:
         walk.answer.node(data, "entity", 0)
         if newest.entity != data:
             await around.entity(walk.known, newest.entity, direction)
-            alone = all(each.entity in (data, newest.entity) for each in states)
-            walk.answer.edge(newest.entity, data, SPECIALIZATION, certain=alone)
+            walk.answer.edge(newest.entity, data, SPECIALIZATION)
             walk.start_entity(newest.entity)
         elif newest.activity and direction == "backward":
             walk.start_source(newest, certain=False)
