@@ -143,6 +143,11 @@ class _ActivityRecord:
             return self.workflow.id
         return f"{self.workflow.id}/transformation/{encode(self.transformation)}"
 
+    @property
+    def _written(self) -> str:
+        """Name of the state of some data that nobody saw but that this execution wrote."""
+        return "w-" + self.id.removeprefix("execution/")
+
     # -- records
 
     def begin(self, record: Begin) -> None:
@@ -274,7 +279,7 @@ class _ActivityRecord:
     def _generate(self, name: Name, value: Any, meaning: str | None) -> tuple[str, str | None]:
         value, meaning, facts = _unwrapped(value, meaning)
         if isinstance(value, Data):
-            return self._data(name, value, meaning, facts), meaning
+            return self._data(name, value, meaning, facts, generated=True), meaning
         identifier = f"{self.id}/{name.encoded}"
         entity: Json = {"id": identifier, "value": literal_of(value), "attributes": [name.attribute]}
         if self.record.match:
@@ -353,7 +358,7 @@ class _ActivityRecord:
         self._inform(generator)
         identifier = f"{generator}/{generated.encoded}"
         about: Json = {"id": identifier}
-        if generated.text != name.text:
+        if generated.attribute != name.attribute:
             about["attributes"] = [name.attribute]
         self._complete(about, meaning, facts)
         if len(about) > 1:
@@ -373,20 +378,26 @@ class _ActivityRecord:
                 self.document.entities.append({"id": candidate, "specializationOf": identifier})
         return identifier
 
-    def _data(self, name: Name, value: Data, meaning: str | None, facts: Mapping[str, Any]) -> str:
-        """A data reference, or the state of it that is known: identity rules 6 and 7."""
+    def _data(
+        self, name: Name, value: Data, meaning: str | None, facts: Mapping[str, Any], *, generated: bool = False
+    ) -> str:
+        """A data reference, or the state of it that is known: identity rules 6 and 7.
+
+        What is generated is always a state: where nobody saw which, that which this execution wrote.
+        """
         store = self.document.store(value.store)
         reference = f"data/{encode(value.store)}/{encode(value.key)}"
         whole = {"types": ["provlake:DataReference"], "value": value.key, "store": store, "key": value.key}
         entity: Json = {"id": reference, **whole}
-        if value.version:
+        state = value.version or (self._written if generated else None)
+        if state:
             if self._say(reference, None):
                 self.document.entities.append(entity)
-            entity = {"id": f"{reference}/{encode(value.version)}", "types": whole["types"], "value": value.key}
-            entity |= {"specializationOf": reference, "version": value.version}
+            entity = {"id": f"{reference}/{encode(state)}", "types": whole["types"], "value": value.key}
+            entity |= {"specializationOf": reference, **_given({"version": value.version})}
         about = _given({"path": value.path, "size": value.size})
         entity |= {**about, "attributes": [name.attribute]}
-        prefix = f"{reference}/{encode(value.version or '-')}"
+        prefix = f"{reference}/{encode(state or '-')}"
         self._complete(entity, meaning, facts, prefix)
         self.document.entities.append(entity)
         if meaning == "model":

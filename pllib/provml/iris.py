@@ -13,6 +13,7 @@ that N-Triples, SPARQL or a URL would read as syntax, and distinct parts never g
     value/{workflow}/{execution}/{attribute}/{key}   value used that no generation is known for
     data/{store}/{key}                               data reference
     data/{store}/{key}/{version}                     one state of that data
+    data/{store}/{key}/w-{execution}                 a state that nobody saw: what that execution wrote
     data/{store}/{key}/{version|-}/{attribute}/{key} fact about that data (characteristic, measure, ...)
     store/{name}  study/{name}  agent/person/{name}  agent/process/{producer}  agent/software/{name}/{version}
 """
@@ -26,7 +27,7 @@ from urllib.parse import quote
 DEFAULT_BASE = "http://127.0.0.1:8472/id/"
 """Base of all IRIs unless configured (``PLLIB_BASE``): the query engine's own address, so that IRIs resolve."""
 
-ID_PATTERN = r"[A-Za-z0-9\-._~%/]+"
+ID_PATTERN = r"(?:[A-Za-z0-9\-._~/]|%[0-9A-Fa-f]{2})+"
 _ID = re.compile(ID_PATTERN)
 INLINE_KEY_LENGTH = 40
 

@@ -192,14 +192,26 @@ def test_data_references_and_their_states(say: Any) -> None:
     assert found["stores"] == [{"id": "store/scratch", "types": ["provlake:DataStoreInstance"], "label": "scratch"}]
 
 
-def test_data_of_unknown_state_is_the_reference_itself(say: Any) -> None:
+def test_data_that_was_written_unseen_is_a_state_of_its_writer(say: Any) -> None:
     model = {"$": "data", "store": "s", "key": "m", "as": "model", "facts": {"k": 3}}
     found = say.convert([say.end(generated={"model": model})])
-    assert say.only(found, "activities", FIT)["generated"] == ["data/s/m"]
+    (written,) = say.only(found, "activities", FIT)["generated"]
+    assert written.startswith("data/s/m/w-")
+    about = say.only(found, "entities", written)
+    assert about["specializationOf"] == "data/s/m"
+    assert about["members"] == [written + "/k/i-3"]
+    assert "version" not in about
+    assert say.only(found, "stores", "store/s")["members"] == [written]
+    other = say.convert([say.end(id="fit/2", generated={"model": model})])
+    assert all(entity["id"] != written for entity in other["entities"])
+
+
+def test_data_of_unknown_state_that_is_used_is_the_reference_itself(say: Any) -> None:
+    found = say.convert([say.begin(used={"model": {"$": "data", "store": "s", "key": "m", "facts": {"k": 3}}})])
+    assert say.only(found, "activities", FIT)["used"] == ["data/s/m"]
     about = say.only(found, "entities", "data/s/m")
     assert about["members"] == ["data/s/m/-/k/i-3"]
     assert "version" not in about
-    assert say.only(found, "stores", "store/s")["members"] == ["data/s/m"]
 
 
 def test_facts_about_a_value_in_memory(say: Any) -> None:
