@@ -14,6 +14,7 @@ import uvicorn
 from query_engine.app import create_app
 from query_engine.settings import LOOPBACK_HOSTS, Settings
 
+_CONNECTIONS = 512
 _EPILOG = """Each option can also be set in the environment: PLLIB_QUERY_HOST, PLLIB_QUERY_PORT, PLLIB_STORE_URL,
 PLLIB_BASE, PLLIB_QUERY_TIMEOUT, PLLIB_QUERY_MAX_ROWS, PLLIB_QUERY_MAX_BYTES, PLLIB_QUERY_DATA; an option given here wins.
 
@@ -63,7 +64,7 @@ def _count(text: str) -> int:
 
 
 def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    if options.host not in LOOPBACK_HOSTS and not options.insecure:
+    if options.host.strip("[]") not in LOOPBACK_HOSTS and not options.insecure:
         parser.error(f"--host {options.host} is not loopback: anyone who reaches it could read all; add --insecure")
     for name in ("store_url", "base"):
         address = urlsplit(getattr(options, name))
@@ -87,7 +88,15 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         data=options.data,
         hosts=(*LOOPBACK_HOSTS, options.host, *options.allowed_host),
     )
-    uvicorn.run(create_app(settings), host=options.host, port=options.port, log_level="warning", server_header=False)
+    uvicorn.run(
+        create_app(settings),
+        host=options.host.strip("[]"),
+        port=options.port,
+        log_level="warning",
+        server_header=False,
+        limit_concurrency=_CONNECTIONS,
+        timeout_graceful_shutdown=5,
+    )
     return 0
 
 

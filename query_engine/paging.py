@@ -127,7 +127,7 @@ class Listing:
         if page.after is not None:
             patterns.append(self._after(names, page.after))
         direction = "DESC" if self.newest_first else "ASC"
-        order = f"{direction}(?key) {direction}(STR(?item))" if self.timed else "ASC(STR(?item))"
+        order = f"{direction}(?key) {direction}(?item)" if self.timed else "ASC(?item)"
         body = "\n".join(patterns)
         return (
             f"{SPARQL_PREFIXES}SELECT DISTINCT ?item {key}WHERE {{\n{body}\n}} ORDER BY {order} LIMIT {page.limit + 1}"

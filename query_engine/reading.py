@@ -17,6 +17,7 @@ RUN_PROPERTIES = (
     "rdf:type",
     "prov:startedAtTime",
     "prov:endedAtTime",
+    "provlake:duration",
     "provlake:status",
     "provlake:errorType",
     "provlake:errorMessage",
@@ -79,7 +80,7 @@ def run_fields(names: Names, said: Description) -> dict[str, Any]:
         "status": _status(said.text("provlake:status"), started, ended),
         "started": started,
         "ended": ended,
-        "duration": _seconds(started, ended),
+        "duration": _seconds(json_value(said, "provlake:duration"), started, ended),
         "error": _failure(said),
     }
 
@@ -90,7 +91,10 @@ def _status(said: Optional[str], started: Optional[datetime], ended: Optional[da
     return "running" if started is not None and ended is None else "unknown"
 
 
-def _seconds(started: Optional[datetime], ended: Optional[datetime]) -> Optional[float]:
+def _seconds(measured: Any, started: Optional[datetime], ended: Optional[datetime]) -> Optional[float]:
+    """Seconds of a monotonic clock where they were measured, else between two times of a clock that may have been set."""
+    if isinstance(measured, (int, float)) and not isinstance(measured, bool):
+        return max(0.0, float(measured))
     if started is None or ended is None:
         return None
     return max(0.0, (ended - started).total_seconds())

@@ -20,6 +20,8 @@ from query_engine.reading import VALUE_PROPERTIES, Read, value_fields
 router = APIRouter(prefix="/v1", tags=["values"])
 
 _OF_ATTRIBUTE = "VALUES ?name {} ?attribute rdfs:label ?name . ?item prov:wasDerivedFrom ?attribute ."
+# For the values of one execution: starting from them, not from all values of that name.
+_OF_ATTRIBUTE_TOO = "FILTER EXISTS { VALUES ?name {} ?item prov:wasDerivedFrom/rdfs:label ?name }"
 _OF_EXECUTION = """VALUES ?execution {} ?activity provlake:isPartOf? ?execution .
 { ?item prov:wasGeneratedBy ?activity } UNION { ?activity prov:used ?item }"""
 _OF_TYPE = "VALUES ?type {} ?class rdfs:subClassOf* ?type . ?item a ?class ."
@@ -53,7 +55,7 @@ async def list_values(
         raise BadParameter("attribute, type or execution is needed", field="attribute")
     listing = Listing("")
     if attribute is not None:
-        listing.where(_OF_ATTRIBUTE, name=attribute)
+        listing.where(_OF_ATTRIBUTE if execution is None else _OF_ATTRIBUTE_TOO, name=attribute)
     if type_ is not None:
         listing.where(_OF_TYPE, type=classes(type_))
     if execution is not None:

@@ -54,7 +54,7 @@ provml:LearningProcessExecution rdfs:subClassOf provlake:WorkflowExecution .
     prov:endedAtTime "2026-01-01T10:00:05.500000Z"^^xsd:dateTime ; prov:wasAssociatedWith <agent/person/ana> .
 <execution/prepare/p-1/split/7> a provlake:DataTransformationExecution ; provlake:isPartOf <execution/prepare/p-1> ;
     prov:wasInfluencedBy <workflow/prepare/transformation/split> ; provlake:status "finished" ;
-    prov:startedAtTime "2026-01-01T10:00:01.000000Z"^^xsd:dateTime ;
+    prov:startedAtTime "2026-01-01T10:00:01.000000Z"^^xsd:dateTime ; provlake:duration 1.125e0 ;
     prov:endedAtTime "2026-01-01T10:00:02.250000Z"^^xsd:dateTime .
 
 <execution/train/9f-1> a provlake:WorkflowExecution, provml:LearningProcessExecution ;

@@ -151,6 +151,10 @@ def test_tasks_are_filtered(http, filters, found):
     assert ids(http, f"/v1/executions/train/9f-1/tasks?{filters}") == [f"execution/train/9f-1/{id}" for id in found]
 
 
+def test_a_measured_duration_goes_before_the_difference_of_two_times(http):
+    assert http.get("/v1/activities/execution/prepare/p-1/split/7").json()["duration"] == 1.125
+
+
 def test_an_activity_shows_what_it_used(http):
     found = http.get("/v1/activities/execution/train/9f-1/fit/1").json()
     used = {value["id"]: value for value in found["used"]}
