@@ -39,7 +39,8 @@ class Parts:
         self.settings = settings
         self.writer = triples.Writer(settings.base, classes())
         self.store: TripleStore = SparqlStore(settings.store_url, settings.store_kind)
-        self.ontology_loaded = False
+        self.ontology_missing = asyncio.Event()
+        self.ontology_missing.set()
         self.registry = CollectorRegistry()
         self.documents = Counter("pllib_manager_documents", "documents committed", registry=self.registry)
         self.triples = Counter("pllib_manager_triples", "triples sent to the store", registry=self.registry)
@@ -82,17 +83,20 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 async def _load_ontology(parts: Parts) -> None:
-    """Puts the vocabulary into the store, so that queries can use its class tree; tries until the store is there."""
+    """Keeps the vocabulary in the store, so that queries can use its class tree.
+
+    It is loaded once the store is there, and again after the store was away, since another may have come in its place.
+    """
     text = await asyncio.to_thread(as_ntriples)
     while True:
+        await parts.ontology_missing.wait()
         try:
             await parts.store.load(text, 0)
         except StoreError as error:
             log.info("the ontology waits for the store: %s", error)
             await asyncio.sleep(ONTOLOGY_RETRY_SECONDS)
             continue
-        parts.ontology_loaded = True
-        return
+        parts.ontology_missing.clear()
 
 
 def _add_routes(app: FastAPI) -> None:
@@ -106,6 +110,8 @@ def _add_routes(app: FastAPI) -> None:
             parts.refused.inc(len(errors))
             return answer({"errors": errors}, 422)
         text, count = triples.join(groups)
+        if not text:  # nothing to commit, but who asks wants to know whether it could be
+            await parts.store.ask("ASK {}")
         with parts.loading.time():
             await parts.store.load(text, count)
         parts.documents.inc(len(groups))
@@ -119,23 +125,21 @@ def _add_routes(app: FastAPI) -> None:
 
     @app.get("/health", tags=["operation"])
     async def health(request: Request) -> Response:
-        """200 when the store answers, else 503 with the reason."""
+        """200 when the store answers and has the vocabulary, else 503 with the reason."""
         parts: Parts = request.app.state.parts
         try:
             await parts.store.ask("ASK {}")
         except StoreError as error:
+            parts.ontology_missing.set()
             return answer({"status": "unavailable", "reason": str(error)}, 503)
-        return answer({"status": "ok", "store": settings_of(request).store_url, "ontology": parts.ontology_loaded})
+        if parts.ontology_missing.is_set():
+            return answer({"status": "unavailable", "reason": "the vocabulary is not in the store yet"}, 503)
+        return answer({"status": "ok", "store": parts.settings.store_url})
 
     @app.get("/metrics", tags=["operation"])
     async def metrics(request: Request) -> Response:
         """Counters in Prometheus's text format."""
         return Response(generate_latest(request.app.state.parts.registry), media_type="text/plain; version=0.0.4")
-
-
-def settings_of(request: Request) -> Settings:
-    settings: Settings = request.app.state.parts.settings
-    return settings
 
 
 def _convert(writer: triples.Writer, raw: list[Any]) -> tuple[list[list[str]], list[dict[str, Any]]]:
@@ -157,6 +161,7 @@ def _add_error_answers(app: FastAPI) -> None:
 
     @app.exception_handler(StoreUnavailable)
     async def unavailable(request: Request, error: StoreUnavailable) -> Response:
+        request.app.state.parts.ontology_missing.set()
         told = f"nothing is known to be committed: {error}"
         fix = "send it again; if it goes on, see whether the store runs"
         return _error(RequestError(503, "store_unavailable", told, fix=fix, retry_after=RETRY_SECONDS))

@@ -15,6 +15,8 @@ from .errors import StoreRejected, StoreUnavailable
 BULK_FROM = 2_000
 """Triples from which Oxigraph's bulk loader is faster than a transaction."""
 MAX_TOLD = 500
+NOT_NOW = (401, 403, 404, 405, 408, 425, 429)
+"""Answers below 500 that blame the set-up or the moment, not the triples."""
 KINDS = ("oxigraph", "sparql")
 
 
@@ -80,6 +82,6 @@ class SparqlStore:
         if answer.is_success:
             return answer
         told = f"{self.url} answered {answer.status_code}: {answer.text[:MAX_TOLD]}"
-        if answer.status_code in (408, 425, 429) or answer.status_code >= 500:
+        if answer.status_code in NOT_NOW or answer.status_code >= 500:
             raise StoreUnavailable(told)
         raise StoreRejected(told)
