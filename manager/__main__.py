@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 import sys
 
 import uvicorn
@@ -30,6 +31,8 @@ def main() -> int:
     # Batches make very many short-lived objects and no cycles: look for garbage less often, and not in the modules.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    # uvicorn stops in order and then raises the signal again, for which the default would be a death by signal.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     uvicorn.run(
         app,
         host=settings.host.strip("[]"),
