@@ -24,6 +24,7 @@ from rich.console import Console  # noqa: E402 - after the path of the checkout
 
 from deploy.state import read_run  # noqa: E402
 from examples.digits.questions import questions, show  # noqa: E402
+from pllib import PllibError  # noqa: E402
 from pllib.query import Client  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -33,6 +34,8 @@ def services(console: Console, data: Path) -> dict[str, str]:
     """Addresses of running services by name; started when they do not run."""
     status = [sys.executable, "-m", "deploy", "status", "--data", str(data)]
     if subprocess.run(status, cwd=CHECKOUT, capture_output=True, check=False).returncode != 0:
+        # What is left of a stack in which something does not work is stopped first; nothing happens where none runs.
+        subprocess.run([*status[:3], "down", *status[4:]], cwd=CHECKOUT, capture_output=True, check=False)
         console.print("[bold]Starting the services[/bold]")
         started = subprocess.run(
             [sys.executable, "-m", "deploy", "up", "--detach", "--data", str(data)], cwd=CHECKOUT, check=False
@@ -77,18 +80,8 @@ def settled(client: Client, expected: int, seconds: float = 30.0) -> None:
         time.sleep(0.1)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path(os.environ.get("PLLIB_DATA") or CHECKOUT / "data"),
-        help="the services' folder (default ./data)",
-    )
-    parser.add_argument("--epochs", type=int, default=30, help="passes over each training set (default 30)")
-    chosen = parser.parse_args()
-    console = Console(width=max(Console().width, 120), highlight=False)
-    data = chosen.data.expanduser().resolve()
+def demo(console: Console, data: Path, epochs: int) -> None:
+    """Runs the scripts on the services in ``data`` and prints what the query engine answers about them."""
     urls = services(console, data)
     work = data / "demo"
     work.mkdir(parents=True, exist_ok=True)
@@ -100,7 +93,7 @@ def main() -> None:
     }
     client = Client(urls["query_engine"])
 
-    run_scripts(console, work, chosen.epochs, urls["query_engine"], environment)
+    run_scripts(console, work, epochs, urls["query_engine"], environment)
     results = json.loads((work / "results.json").read_text())
     settled(client, len(results))
     best = max(results, key=lambda result: result["validation"]["accuracy"])
@@ -119,5 +112,26 @@ def main() -> None:
     console.print("The services go on running; [bold]make down[/bold] stops them.")
 
 
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path(os.environ.get("PLLIB_DATA") or CHECKOUT / "data"),
+        help="the services' folder (default: PLLIB_DATA, else ./data)",
+    )
+    parser.add_argument("--epochs", type=int, default=30, help="passes over each training set (default 30)")
+    chosen = parser.parse_args()
+    console = Console(width=max(Console().width, 120), highlight=False)
+    try:
+        demo(console, chosen.data.expanduser().resolve(), chosen.epochs)
+    except PllibError as error:
+        print(
+            f"error: {error}\nfix: see `python -m deploy status`, and the logs in {chosen.data}/logs", file=sys.stderr
+        )
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
