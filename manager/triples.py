@@ -6,6 +6,7 @@ id is checked before it becomes part of an IRI and every literal is escaped, so 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any
@@ -22,6 +23,7 @@ from .terms import double_literal, integer_literal, json_literal, literal, text_
 
 CACHE_SIZE = 100_000
 MAX_ID = 16_384
+_PLAIN = re.compile(r"[A-Za-z0-9\-._~/]+").fullmatch
 
 _TYPE = f"<{RDF}type>"
 _LABEL, _COMMENT = f"<{RDFS}label>", f"<{RDFS}comment>"
@@ -55,7 +57,8 @@ class _Iris(dict[str, str]):
         self._base = base
 
     def __missing__(self, identifier: str) -> str:
-        if not is_id(identifier) or len(identifier) > MAX_ID:
+        # Most ids have nothing that is percent-encoded, and are known to be ids at a third of the cost.
+        if not (_PLAIN(identifier) or is_id(identifier)) or len(identifier) > MAX_ID:
             raise _NoId(identifier)
         if len(self) >= CACHE_SIZE:
             self.clear()

@@ -172,7 +172,26 @@ def test_all_properties_are_those_of_the_reference() -> None:
     }
 
 
-NO_IDS = ["", " ", "a b", "a>", "<a", 'a"', "a\n", "a\\", "a{", "é", "a#b", "a?b", "a\x00", "urn:a", "a" * 20_000]
+NO_IDS = [
+    "",
+    " ",
+    "a b",
+    "a>",
+    "<a",
+    'a"',
+    "a\n",
+    "a\\",
+    "a{",
+    "é",
+    "a#b",
+    "a?b",
+    "a\x00",
+    "urn:a",
+    "a%",
+    "a%2/",
+    "a%zz",
+    "a" * 20_000,
+]
 PLACES = [
     *[("activities", field) for field in ("id", "plan", "partOf", "informedBy", "agents", "used", "generated")],
     *[("entities", field) for field in ("id", "attributes", "specializationOf", "members", "store")],
