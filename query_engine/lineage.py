@@ -60,7 +60,9 @@ class Known:
     general: Ids = field(default_factory=Ids)
     special: Ids = field(default_factory=Ids)
     references: set[str] = field(default_factory=set)
-    """Data references with no state of their own: whoever uses or generates one has seen no state."""
+    """Data references, not states: whoever uses or generates one has seen no state."""
+    unseen: set[str] = field(default_factory=set)
+    """States of data that somebody wrote and nobody saw; they have no version."""
     loaded: set[str] = field(default_factory=set)
     """Activities whose surroundings are known."""
     values: dict[str, dict[Cells, None]] = field(default_factory=dict)
@@ -117,11 +119,18 @@ def origin(known: Known, user: Optional[str], entity: str) -> Origin:
     stateless = entity in known.references or entity in known.special
     if own and not stateless:
         return Origin(own)
-    others = known.special.of(entity) if stateless else known.general.of(entity)
+    others = known.special.of(entity) if stateless else _unseen(known, entity)
     loose = (*own, *islice(_sources(known, others, user), MAX_CANDIDATES - len(own)))
     if len({source.activity for source in loose}) > 1:
         return Origin(candidates=loose)
     return Origin(loose, certain=False)
+
+
+def _unseen(known: Known, state: str) -> Iterator[str]:
+    """The forms of the same data that may be a state, though nobody saw it: the reference itself, and unseen states."""
+    for reference in known.general.of(state):
+        yield reference
+        yield from (other for other in known.special.of(reference) if other in known.unseen and other != state)
 
 
 def _sources(known: Known, entities: Iterable[str], user: Optional[str]) -> Iterator[Source]:
@@ -272,10 +281,13 @@ class Walk:
                     self._follow_use(user, used, Source(entity, activity) if activity else None, entity, depth)
 
     def _usable(self, entity: str) -> Iterable[str]:
-        """What may be used in place of an entity: itself, what it is a special case of, states of it."""
-        yield from (entity, *self.known.general.of(entity))
+        """What may be used in place of an entity: itself, what it is a special case of, states where itself is unseen."""
+        general = self.known.general.of(entity)
+        yield from (entity, *general)
         if entity in self.known.references:
             yield from self.known.special.of(entity)
+        elif entity in self.known.unseen:
+            yield from (state for each in general for state in self.known.special.of(each) if state != entity)
 
     def _follow_use(self, user: str, used: str, source: Optional[Source], entity: str, depth: int) -> None:
         found = origin(self.known, user, used)

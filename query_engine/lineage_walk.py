@@ -17,7 +17,7 @@ from query_engine.binding import Iri
 from query_engine.errors import QueryTimeout
 from query_engine.lineage import Direction, Known, Walk
 from query_engine.store import StoreClient
-from query_engine.tables import iri, table
+from query_engine.tables import iri, table, value
 
 PATIENCE = 4
 CHUNK = 250
@@ -41,15 +41,23 @@ SELECT ?a ?b ?e ?r ?key ?u ?type ?value WHERE {
     OPTIONAL { ?e a ?type } OPTIONAL { ?e prov:value ?value } }
   UNION { VALUES ?a {} ?b prov:wasInformedBy ?a }
 }"""
-# Where an entity's own generation is not known, or says nothing of its state: its special forms, or its general one.
-_SPECIAL = "SELECT ?e ?r ?x ?u ?g WHERE { VALUES ?e {} ?x prov:specializationOf ?e . ?x prov:wasGeneratedBy ?g }"
-_GENERAL = "SELECT ?e ?r ?x ?u ?g WHERE { VALUES ?e {} ?e prov:specializationOf ?r . ?r prov:wasGeneratedBy ?g }"
+# Generations of the special forms of an entity that has no generation of its own, or no state.
+_SPECIAL = """
+SELECT ?e ?x ?u ?g ?unseen WHERE { VALUES ?e {} ?x prov:specializationOf ?e . ?x prov:wasGeneratedBy ?g }"""
+# What a state that nobody generated may be: what was written of the same data when nobody saw its state.
+_UNSEEN = """
+SELECT ?e ?x ?u ?g ?unseen WHERE {
+  { VALUES ?e {} ?e provlake:key ?key ; prov:wasGeneratedBy ?g }
+  UNION { VALUES ?e {} ?e provlake:key ?key . ?x prov:specializationOf ?e ; prov:wasGeneratedBy ?g
+    FILTER NOT EXISTS { ?x provlake:version ?version } BIND(true AS ?unseen) }
+}"""
 # Who used a general entity, or a state of it that nobody else generated, and all that these uses may mean.
 _USES = """
-SELECT ?e ?r ?x ?u ?g WHERE {
+SELECT ?e ?x ?u ?g ?unseen WHERE {
   { VALUES ?e {} ?u prov:used ?e }
   UNION { VALUES ?e {} ?e prov:wasGeneratedBy ?g }
-  UNION { VALUES ?e {} ?x prov:specializationOf ?e . ?x prov:wasGeneratedBy ?g }
+  UNION { VALUES ?e {} ?x prov:specializationOf ?e ; prov:wasGeneratedBy ?g
+    BIND(EXISTS { ?e provlake:key ?key FILTER NOT EXISTS { ?x provlake:version ?version } } AS ?unseen) }
   UNION { VALUES ?e {} ?x prov:specializationOf ?e . ?u prov:used ?x
     FILTER NOT EXISTS { ?x prov:wasGeneratedBy ?other FILTER(?other != ?u) } }
 }"""
@@ -116,32 +124,31 @@ class Surroundings:
         if direction == "forward":
             asked = [(_USES, list(entities))]
         else:
-            special = [each for each in entities if known.general.of(each)]
-            asked = [(_GENERAL, special), (_SPECIAL, [each for each in entities if not known.general.of(each)])]
+            general = list({reference: None for each in entities for reference in known.general.of(each)})
+            asked = [(_UNSEEN, general), (_SPECIAL, [each for each in entities if not known.general.of(each)])]
         chunks = [(query, chunk) for query, iris in asked for chunk in _chunks(iris)]
         answers = await asyncio.gather(*(self._ask(query, 5, "e", chunk) for query, chunk in chunks))
         for rows in answers:
             for row in rows:
-                _learn_entity(known, _Found(*map(iri, row)))
+                _learn_entity(known, _Found(iri(row[0]), iri(row[1]), iri(row[2]), iri(row[3]), value(row[4]) is True))
         return any(len(rows) >= MAX_ROWS for rows in answers)
 
     async def entity(self, known: Known, entity: str, direction: Direction) -> None:
         """Makes a start entity known."""
-        query = """
-        SELECT ?e ?r ?x ?u ?g ?key WHERE {
-          { VALUES ?e {} ?e prov:wasGeneratedBy ?g } UNION { VALUES ?e {} ?u prov:used ?e }
-          UNION { VALUES ?e {} ?e prov:specializationOf ?r } UNION { VALUES ?e {} ?e provlake:key ?key }
-        } LIMIT """
-        general = []
-        for *row, key in await table(self._store, f"{SPARQL_PREFIXES}{query}{MAX_ROWS}", 6, e=Iri(entity)):
-            found = _Found(*map(iri, row))
-            if found.general:
-                known.add_specialization(entity, found.general)
-                general.append(found.general)
-            if key:
-                known.references.add(entity)
-            _learn_entity(known, found)
-        forms = [entity] if direction == "backward" or entity in known.references else general
+        query = f"""{SPARQL_PREFIXES}SELECT ?e ?u ?g ?r ?key WHERE {{
+          {{ VALUES ?e {{}} ?e prov:wasGeneratedBy ?g }} UNION {{ VALUES ?e {{}} ?u prov:used ?e }}
+          UNION {{ VALUES ?e {{}} ?e prov:specializationOf ?r }} UNION {{ VALUES ?e {{}} ?e provlake:key ?key }}
+        }} LIMIT {MAX_ROWS}"""
+        keyed = False
+        for _, user, generator, reference, key in await table(self._store, query, 5, e=Iri(entity)):
+            _learn_entity(known, _Found(entity, "", iri(user), iri(generator)))
+            if reference:
+                known.add_specialization(entity, iri(reference))
+            keyed |= bool(key)
+        general = known.general.of(entity)
+        if keyed and not general:
+            known.references.add(entity)
+        forms: Collection[str] = [entity] if direction == "backward" or entity in known.references else list(general)
         await self.entities(known, forms, direction)
 
     async def _path(self, known: Known, start: str, direction: Direction) -> list[str]:
@@ -178,9 +185,9 @@ def _learn_backward(known: Known, rows: Iterable[Sequence[str]]) -> list[str]:
             known.add_generation(entity, generator)
         if general:
             known.add_specialization(entity, general)
-        if row[_KEY]:
+        if row[_KEY] and not general:
             known.references.add(entity)
-        if row[_KEY] or not generator or generator == activity:
+        if entity in known.references or not generator or generator == activity:
             unclear[entity] = None
     return list(unclear)
 
@@ -200,29 +207,29 @@ def _learn_forward(known: Known, rows: Iterable[Sequence[str]]) -> list[str]:
         if general:
             known.add_specialization(entity, general)
             forms[general] = None
-        if row[_KEY]:
+        elif row[_KEY]:
             known.references.add(entity)
             forms[entity] = None
     return list(forms)
 
 
 class _Found(NamedTuple):
-    """What was looked up of an entity: a general or a special form of it (or neither), and who used or generated that."""
+    """What was looked up of an entity, or of a special form of it: who used or generated that."""
 
     entity: str
-    general: str
     special: str
     user: str
     generator: str
+    unseen: bool = False
 
 
 def _learn_entity(known: Known, found: _Found) -> None:
     if found.special:
         known.add_specialization(found.special, found.entity)
-    if found.general:
-        known.add_specialization(found.entity, found.general)
-    about = found.special or found.general or found.entity
+    about = found.special or found.entity
     if found.generator:
         known.add_generation(about, found.generator)
     if found.user:
         known.add_use(found.user, about)
+    if found.unseen:
+        known.unseen.add(about)

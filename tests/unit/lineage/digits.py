@@ -40,7 +40,9 @@ def digits() -> Graph:
     _curate(graph, "c1", "s1-new", "UCI", 1797, at=100)
     _prepare(graph, "p0", {"0-899": 10}, "s1-old", 0.5, at=50)
     _prepare(graph, "p1", RANGES, "s1-new", 0.2, at=200)
-    _train(graph, "t0", [Setting("m0", "0-899", 0.1, ((0.001, 0.001),) * 2, ((9.0, 9.0),) * 2, (0.1, 0.1))], "s1-old", 70)
+    _train(
+        graph, "t0", [Setting("m0", "0-899", 0.1, ((0.001, 0.001),) * 2, ((9.0, 9.0),) * 2, (0.1, 0.1))], "s1-old", 70
+    )
     _train(graph, "t1", SETTINGS, "s1-new", 300)
     return graph
 

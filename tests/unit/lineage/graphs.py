@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -48,7 +49,9 @@ class Graph:
 
     # -- activities ---------------------------------------------------------------------------------------------------
 
-    def run(self, workflow: str, execution: str, learning: bool = False, start: float = 0, end: float | None = None) -> str:
+    def run(
+        self, workflow: str, execution: str, learning: bool = False, start: float = 0, end: float | None = None
+    ) -> str:
         """A workflow execution."""
         plan = iris.workflow(workflow)
         classes = LEARNING_WORKFLOW if learning else WORKFLOW
@@ -77,7 +80,12 @@ class Graph:
         """A task, section, cycle or iteration of a workflow execution; ``end=None`` runs still."""
         workflow = run.split("/")[1]
         plan = f"workflow/{workflow}/transformation/{iris.encode(name)}"
-        tables = {"section": SECTIONS, "cycle": {None: CYCLE}, "iteration": {None: ITERATION}, "task": {None: TASK, **STAGES}}
+        tables = {
+            "section": SECTIONS,
+            "cycle": {None: CYCLE},
+            "iteration": {None: ITERATION},
+            "task": {None: TASK, **STAGES},
+        }
         classes = tables[kind][stage]  # type: ignore[index]
         activity = f"{run}/{iris.encode(name)}/{number}"
         self.say(plan, "a", classes.plan)
@@ -144,8 +152,8 @@ class Graph:
 
     # -- data ---------------------------------------------------------------------------------------------------------
 
-    def data(self, store: str, key: str, version: str | None = None) -> str:
-        """A data reference, or one state of it."""
+    def data(self, store: str, key: str, version: str | None = None, seen: bool = True) -> str:
+        """A data reference, or one state of it; a state that was written and not ``seen`` has no version."""
         reference, entity = iris.data(store, key), iris.data(store, key, version)
         for each in {reference, entity}:
             self.say(each, "a", "provlake:DataReference")
@@ -156,9 +164,14 @@ class Graph:
         self.literal(iris.store(store), "rdfs:label", store)
         if version is not None:
             self.say(entity, "prov:specializationOf", reference)
-            self.literal(entity, "provlake:version", version)
             self.literal(entity, "provlake:path", f"/{store}/{key}")
+            if seen:
+                self.literal(entity, "provlake:version", version)
         return entity
+
+    def written(self, activity: str, store: str, key: str) -> str:
+        """The state of some data that an activity wrote and nobody saw."""
+        return self.data(store, key, "w-" + activity.removeprefix("execution/"), seen=False)
 
     def reads(self, activity: str, name: str, entity: str, meaning: str | None = None) -> None:
         """An activity used data under the name of one of its attributes."""
@@ -239,3 +252,30 @@ def _link(graph: Graph, link: str, task: str, last: str, number: int, index: int
     else:
         graph.use(task, name, before)
         graph.generate(task, name, after, match=True)
+
+
+# -- any graph ---------------------------------------------------------------------------------------------------------
+
+
+def build(statements: Iterable[tuple[Any, ...]], name: str = "1") -> tuple[Graph, list[str]]:
+    """A graph of six tasks and any statements about them: (kind, number of a task, which value, state or other task)."""
+    graph = Graph()
+    run = graph.run("w", name)
+    store = f"s{name}"
+    tasks = [graph.task(run, "t", number) for number in range(6)]
+    for kind, number, more in statements:
+        task = tasks[number]
+        if kind == "hand" and number != more:
+            graph.hand(task, graph.generate(tasks[more], f"x{number}", 1))
+        elif kind == "parent" and more < number:
+            graph.say(task, "prov:wasInformedBy", tasks[more])
+        elif kind == "use":
+            graph.use(task, "y", more)
+        elif kind == "match":
+            graph.generate(task, f"y{more}", more)
+            graph.say(f"{task}/y{more}", "prov:specializationOf", graph.use(tasks[5], "y", more))
+        elif kind == "read":
+            graph.reads(task, "d", graph.data(store, "a", more))
+        elif kind == "write":
+            graph.writes(task, "d", graph.data(store, "a", more) if more else graph.written(task, store, "a"))
+    return graph, tasks
