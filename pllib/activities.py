@@ -67,6 +67,7 @@ class Activity:
     _client: Optional[clients.Client] = None
     _origins: Optional[Origins] = None
     _outer: Optional[Activity] = None
+    _sole: Optional[clients.Client] = None  # who began the workflow execution, if it belongs to that process alone
     _match = False
     _ended = False
 
@@ -132,7 +133,7 @@ class Activity:
             for name in given.keys() & named.keys():
                 if given[name] is not named[name]:
                     self._keep_overwritten(name)
-        self._given = {**given, **named} if given else dict(named)
+        self._given = {**given, **named} if given else named
         return Generated(self.wf, self.id, named)
 
     @shielded(nothing)
@@ -195,20 +196,16 @@ class Activity:
         if parent._began is None:
             parent.begin()
         self.wf, self._match = parent.wf, parent._match
-        self._origins = parent._origins
+        self._origins, self._sole = parent._origins, parent._sole
         number = next(client.numbers)
         # In an execution of this process the record's number is enough; elsewhere the producer makes it unique.
         self.id = (
             f"{quoted(self.name)}/{number}"
-            if parent._own(client)
+            if parent._sole is client
             else f"{quoted(self.name)}/{client.producer}-{number}"
         )
         up = f',"up":"{parent.id}"' if parent.id else ""
         self._emit_begin(client, number, f'"id":"{self.id}"{up}')
-
-    def _own(self, client: clients.Client) -> bool:
-        """Whether this workflow execution was begun by this client and belongs to it alone."""
-        return f"/{client.producer}-" in self.wf
 
     def _emit_begin(self, client: clients.Client, number: int, identity: str) -> None:
         wall, steady = time.time_ns() // 1000, time.monotonic_ns()
@@ -312,6 +309,7 @@ class Workflow(Activity):
         number = next(client.numbers)
         shared = self._execution or client.settings.execution
         self.wf = f"{quoted(self.name)}/{quoted(shared) if shared else f'{client.producer}-{number}'}"
+        self._sole = None if shared else client
         if shared is None and producer.many_processes():
             shared = "job"
         self._match = bool(shared) if self._wants_match is None else self._wants_match
@@ -409,13 +407,15 @@ def _checked_stage(stage: Optional[str]) -> Optional[str]:
     return stage
 
 
-_TEXT = frozenset((str,))
-
-
 def _named(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """The mapping with names that are text (nearly always it is the very one)."""
-    if _TEXT.issuperset(map(type, given)) and "" not in given:
-        return given
+    try:
+        "".join(given)  # the quickest way to see that all are text
+    except TypeError:
+        pass
+    else:
+        if "" not in given:
+            return given
     return {values.bounded_name(name): value for name, value in given.items()}
 
 

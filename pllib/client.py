@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from itertools import count
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Union
 
 from . import _boundary, references
 from .errors import ConfigurationError, SpoolError
@@ -28,21 +28,30 @@ Json = Any
 MAX_RECORD = 4_000_000
 
 
-def _make_dumps() -> Callable[[Any], str]:
-    """A compact JSON encoder; CPython's C encoder is kept between calls, which saves a third of the time."""
+def _make_chunks() -> Callable[[Any, int], Iterable[str]]:
+    """Makes the chunks of compact JSON; CPython's C encoder is kept between calls, which saves a third of the time."""
     plain = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+    def slowly(value: Any, _: int) -> Iterable[str]:
+        return (plain.encode(value),)
+
+    sample = {"a": [1, 0.5, None, "é"]}
     try:
         make = json.encoder.c_make_encoder  # type: ignore[attr-defined]
-        quick = make(None, plain.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, False)
-        if "".join(quick({"a": [1, 0.5, None, "é"]}, 0)) != plain.encode({"a": [1, 0.5, None, "é"]}):
-            return plain.encode
+        quickly: Callable[[Any, int], Iterable[str]] = make(
+            None, plain.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, False
+        )
+        return quickly if "".join(quickly(sample, 0)) == plain.encode(sample) else slowly
     except (AttributeError, TypeError, ValueError):
-        return plain.encode
-    join = "".join
-    return lambda value: join(quick(value, 0))
+        return slowly
 
 
-dumps = _make_dumps()
+_chunks = _make_chunks()
+
+
+def dumps(value: Any) -> str:
+    """Compact ASCII JSON. Raises ``ValueError`` for what JSON has no form for."""
+    return "".join(_chunks(value, 0))
 
 
 def payload(head: str, parts: Dict[str, Json]) -> bytes:
@@ -53,7 +62,7 @@ def payload(head: str, parts: Dict[str, Json]) -> bytes:
     try:
         text = head
         for name, value in parts.items():
-            text += f',"{name}":{dumps(value)}'
+            text += f',"{name}":{"".join(_chunks(value, 0))}'
         if "\\ud" in text:
             text.encode("ascii")
             json.loads(text + "}").__repr__().encode("utf-8")
