@@ -146,8 +146,8 @@ class Says(httpx.AsyncBaseTransport):
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        *((status, StoreUnavailable) for status in (0, 408, 425, 429, 500, 502, 503, 504)),
-        *((status, StoreRejected) for status in (301, 400, 401, 403, 404, 413)),
+        *((status, StoreUnavailable) for status in (0, 401, 403, 404, 405, 408, 425, 429, 500, 502, 503, 504)),
+        *((status, StoreRejected) for status in (301, 400, 413, 415)),
     ],
 )
 def test_what_may_succeed_later_is_told_from_what_will_not(kind: str, status: int, error: type[Exception]) -> None:

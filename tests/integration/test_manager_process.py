@@ -62,8 +62,9 @@ class Manager:
     def post(self, *documents: Json, **options: Any) -> httpx.Response:
         return self.client.post("/v1/prov-ml", json={"version": 1, "documents": documents}, **options)
 
-    def ontology_loaded(self) -> bool:
-        return bool(self.client.get("/health").json().get("ontology"))
+    def usable(self) -> bool:
+        """Whether the store answers and has the vocabulary."""
+        return self.client.get("/health").status_code == 200
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -82,7 +83,7 @@ def running(folder: Path, program: str, free_port: Callable[[], int]) -> Iterato
         manager = Manager(free_port(), store.url, folder / "manager.log")
         manager.start()
         try:
-            wait_until(manager.ontology_loaded, "the ontology is in the store")
+            wait_until(manager.usable, "the ontology is in the store")
             yield manager, store
         finally:
             status = manager.end()
@@ -219,7 +220,17 @@ def test_a_store_that_is_away_and_comes_back(manager: Manager, store: Oxigraph) 
     assert not holds(store, "during")
     assert manager.post(value("during")).status_code == 200
     assert holds(store, "during")
-    assert manager.client.get("/health").status_code == 200
+    wait_until(manager.usable, "the manager is usable again")
+
+
+def test_another_store_in_its_place_gets_the_vocabulary(manager: Manager, store: Oxigraph, tmp_path: Path) -> None:
+    store.end()
+    assert manager.post(value("during")).status_code == 503
+    assert manager.post().status_code == 503, "an empty group tells whether others would be taken"
+    (tmp_path / "store").rename(tmp_path / "former")
+    store.start()
+    wait_until(manager.usable, "the manager is usable again")
+    assert store.ask(f"{SPARQL_PREFIXES} ASK {{ provml:Training rdfs:subClassOf+ prov:Plan }}")
 
 
 def test_nothing_acknowledged_is_lost_when_the_store_is_killed_under_load(manager: Manager, store: Oxigraph) -> None:
@@ -247,7 +258,7 @@ def test_a_manager_that_starts_before_its_store(
         assert manager.client.get("/health").status_code == 503
         assert manager.client.get("/ontology").status_code == 200
         store.start()
-        wait_until(manager.ontology_loaded, "the ontology is in the store")
+        wait_until(manager.usable, "the ontology is in the store")
         assert store.ask(f"{SPARQL_PREFIXES} ASK {{ provml:Training rdfs:subClassOf+ prov:Plan }}")
     finally:
         manager.end()
