@@ -53,6 +53,18 @@ def parts(identifier: str) -> Parts:
     return Parts(rest[-1] if rest else head)
 
 
+class Ids(dict[str, str]):
+    """The id of each IRI, reckoned once."""
+
+    def __init__(self, names: Names) -> None:
+        super().__init__()
+        self._names = names
+
+    def __missing__(self, iri: str) -> str:
+        self[iri] = identifier = self._names.id(iri)
+        return identifier
+
+
 class Nodes:
     """Describes resources.
 
@@ -60,8 +72,8 @@ class Nodes:
         parallel: how many queries may run at once.
     """
 
-    def __init__(self, store: StoreClient, names: Names, parallel: int = 4) -> None:
-        self._store, self._names = store, names
+    def __init__(self, store: StoreClient, ids: Ids, parallel: int = 4) -> None:
+        self._store, self._ids = store, ids
         self._turns = asyncio.Semaphore(parallel)
 
     def data_of(self, found: Lineage) -> set[str]:
@@ -84,9 +96,11 @@ class Nodes:
             if same is None or (same != entity and self._is_data(entity)):
                 asked.append(entity)
                 continue
-            said[entity] = about = _Said()
-            for cells in known.values[same]:
-                about.add(cells.type, value=cells.value)
+            if same not in said:
+                said[same] = about = _Said()
+                for cells in known.values[same]:
+                    about.add(cells.type, value=cells.value)
+            said[entity] = said[same]
         rows, more = await asyncio.gather(self._rows(_ACTIVITIES, 6, activities), self._rows(_ENTITIES, 3, asked))
         for resource, class_, started, ended, seconds, status in rows:
             about = said.setdefault(resource[1:-1], _Said())
@@ -97,7 +111,7 @@ class Nodes:
         return sorted(nodes, key=lambda node: int(node["depth"]))
 
     def _is_data(self, entity: str) -> bool:
-        return parts(self._names.id(entity)).is_data
+        return parts(self._ids[entity]).is_data
 
     async def _rows(self, query: str, width: int, iris: Sequence[str]) -> list[Sequence[str]]:
         chunks = [iris[begin : begin + CHUNK] for begin in range(0, len(iris), CHUNK)]
@@ -109,7 +123,7 @@ class Nodes:
             return await table(self._store, SPARQL_PREFIXES + query, width, x=[Iri(iri) for iri in iris])
 
     def _node(self, iri: str, found: Lineage, said: _Said) -> dict[str, Any]:
-        identifier = self._names.id(iri)
+        identifier = self._ids[iri]
         about = parts(identifier)
         node: dict[str, Any] = {
             "id": identifier,

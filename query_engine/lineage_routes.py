@@ -13,10 +13,9 @@ from query_engine.errors import BadParameter, NotAcceptable
 from query_engine.formats import JSON, Format, choose
 from query_engine.lineage import Ambiguity, Direction, Known, Lineage, Walk
 from query_engine.lineage_grain import by_task
-from query_engine.lineage_nodes import Nodes
+from query_engine.lineage_nodes import Ids, Nodes
 from query_engine.lineage_start import Start, Starts
 from query_engine.lineage_walk import Surroundings
-from query_engine.names import Names
 from query_engine.reading import Read, Reader
 
 router = APIRouter(prefix="/v1", tags=["lineage"])
@@ -72,10 +71,11 @@ async def lineage(
     chosen = _FORMATS[_one_of("format", format, tuple(_FORMATS))] if format is not None else _accepted(accepted)
     start = await Starts(read.store, read.names).find(of, store)
     found, known = await trace(read, start, way, steps, request.app.state.settings.timeout)
-    nodes = Nodes(read.store, read.names)
+    ids = Ids(read.names)
+    nodes = Nodes(read.store, ids)
     if not fine:
         found = by_task(found, nodes.data_of(found), start.iri)
-    body = _answer(read.names, start, way, found)
+    body = _answer(ids, start, way, found)
     if chosen is SVG:
         check_size(len(found.depths))
     body["nodes"] = await nodes.describe(found, known)
@@ -131,26 +131,26 @@ def _accepted(accept: Optional[str]) -> Format:
         raise
 
 
-def _answer(names: Names, start: Start, direction: Direction, found: Lineage) -> dict[str, Any]:
+def _answer(ids: Ids, start: Start, direction: Direction, found: Lineage) -> dict[str, Any]:
     """The answer but for its nodes."""
     return {
-        "of": names.id(start.iri),
+        "of": ids[start.iri],
         "direction": direction,
         "edges": [
-            {"from": names.id(edge.start), "to": names.id(edge.end), "relation": edge.relation, "certain": certain}
+            {"from": ids[edge.start], "to": ids[edge.end], "relation": edge.relation, "certain": certain}
             for edge, certain in found.edges.items()
         ],
-        "ambiguous": [_ambiguity(names, each) for each in found.ambiguous.values()],
+        "ambiguous": [_ambiguity(ids, each) for each in found.ambiguous.values()],
         "truncated": found.truncated,
     }
 
 
-def _ambiguity(names: Names, found: Ambiguity) -> dict[str, Any]:
+def _ambiguity(ids: Ids, found: Ambiguity) -> dict[str, Any]:
     return {
-        "entity": names.id(found.entity),
-        "used_by": names.id(found.user) if found.user else None,
+        "entity": ids[found.entity],
+        "used_by": ids[found.user] if found.user else None,
         "candidates": [
-            {"entity": names.id(source.entity), "activity": names.id(source.activity) if source.activity else None}
+            {"entity": ids[source.entity], "activity": ids[source.activity] if source.activity else None}
             for source in found.candidates
         ],
     }

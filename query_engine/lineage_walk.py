@@ -1,9 +1,10 @@
 """Walking through the store: what lineage must know is looked up level by level, so that cost follows the answer.
 
 A lineage that goes deep (a thousand tasks in a chain) would take as many round trips. So when it has not ended after
-:data:`PATIENCE` levels, one property path gathers all activities that may lie behind the start, and their surroundings
-are looked up at once. The path takes in too much where links are ambiguous; that is harmless, since it only tells what
-to look up early: the walk decides what belongs to the answer.
+:data:`PATIENCE` levels, one property path gathers all activities that lie behind the start by exact links, and their
+surroundings are looked up at once; if it still goes on, a second path takes in what uses may mean, too. That is too
+much where links are ambiguous, and harmless: a path only tells what to look up early, the walk decides what belongs to
+the answer.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from query_engine.tables import iri, table, value
 
 PATIENCE = 4
 CHUNK = 250
-"""Activities or entities a query: bounded, and small enough that the store's cores share the work."""
+"""Activities a query: bounded, and small enough that the store's cores share the work."""
+ENTITIES = 1000
+"""Entities a query."""
 PARALLEL = 4
 MAX_ROWS = 200_000
 MAX_PATH = 20_000
@@ -37,7 +40,8 @@ SELECT ?a ?b ?e ?r ?key ?g ?type ?value WHERE {
 _FORWARD = """
 SELECT ?a ?b ?e ?r ?key ?u ?type ?value WHERE {
   { VALUES ?a {} ?e prov:wasGeneratedBy ?a
-    OPTIONAL { ?u prov:used ?e } OPTIONAL { ?e prov:specializationOf ?r } OPTIONAL { ?e provlake:key ?key }
+    OPTIONAL { ?u prov:used ?e } OPTIONAL { ?e prov:specializationOf ?r }
+    BIND(COALESCE(?r, ?e) AS ?whole) OPTIONAL { ?whole provlake:key ?key }
     OPTIONAL { ?e a ?type } OPTIONAL { ?e prov:value ?value } }
   UNION { VALUES ?a {} ?b prov:wasInformedBy ?a }
 }"""
@@ -51,28 +55,41 @@ SELECT ?e ?x ?u ?g ?unseen WHERE {
   UNION { VALUES ?e {} ?e provlake:key ?key . ?x prov:specializationOf ?e ; prov:wasGeneratedBy ?g
     FILTER NOT EXISTS { ?x provlake:version ?version } BIND(true AS ?unseen) }
 }"""
-# Who used a general entity, or a state of it that nobody else generated, and all that these uses may mean.
-_USES = """
+# Who used an equal-value entity, and all that these uses may mean.
+_VALUE_USES = """
+SELECT ?e ?x ?u ?g ?unseen WHERE {
+  { VALUES ?e {} ?u prov:used ?e } UNION { VALUES ?e {} ?x prov:specializationOf ?e ; prov:wasGeneratedBy ?g }
+}"""
+# Who used a data reference, or a state of it that nobody else generated, and all that these uses may mean.
+_DATA_USES = """
 SELECT ?e ?x ?u ?g ?unseen WHERE {
   { VALUES ?e {} ?u prov:used ?e }
   UNION { VALUES ?e {} ?e prov:wasGeneratedBy ?g }
   UNION { VALUES ?e {} ?x prov:specializationOf ?e ; prov:wasGeneratedBy ?g
-    BIND(EXISTS { ?e provlake:key ?key FILTER NOT EXISTS { ?x provlake:version ?version } } AS ?unseen) }
+    BIND(NOT EXISTS { ?x provlake:version ?version } AS ?unseen) }
   UNION { VALUES ?e {} ?x prov:specializationOf ?e . ?u prov:used ?x
     FILTER NOT EXISTS { ?x prov:wasGeneratedBy ?other FILTER(?other != ?u) } }
 }"""
-_PATH_BACKWARD = """
+_PATH = """
 SELECT ?a WHERE {
-  { SELECT DISTINCT ?a WHERE { VALUES ?start {} ?start (prov:wasInformedBy|prov:used|prov:wasGeneratedBy
-      |^prov:specializationOf|prov:used/prov:specializationOf/prov:wasGeneratedBy)* ?a } }
+  { SELECT DISTINCT ?a WHERE { VALUES ?start {} ?start (%s)* ?a } }
   ?a prov:startedAtTime ?t
 } LIMIT """
-_PATH_FORWARD = """
-SELECT ?a WHERE {
-  { SELECT DISTINCT ?a WHERE { VALUES ?start {} ?start (^prov:wasInformedBy|^prov:used|^prov:wasGeneratedBy
-      |prov:specializationOf|^prov:wasGeneratedBy/^prov:specializationOf/^prov:used)* ?a } }
-  ?a prov:startedAtTime ?t
-} LIMIT """
+# The second path of each direction takes in what uses may mean, too. It halts at what was used, since longer steps are
+# made again from each activity: where a thousand used a value that a thousand generated, that is a million steps.
+_PATHS: dict[Direction, tuple[str, str]] = {
+    "backward": (
+        _PATH % "prov:wasInformedBy|prov:wasGeneratedBy|prov:used/prov:wasGeneratedBy"
+        "|prov:used/prov:specializationOf/prov:wasGeneratedBy",
+        _PATH % "prov:wasInformedBy|prov:used|prov:wasGeneratedBy|^prov:specializationOf/prov:wasGeneratedBy"
+        "|prov:used/prov:specializationOf/prov:wasGeneratedBy",
+    ),
+    "forward": (
+        _PATH % "^prov:wasInformedBy|^prov:used|^prov:wasGeneratedBy/^prov:used",
+        _PATH % "^prov:wasInformedBy|^prov:used|^prov:wasGeneratedBy/^prov:used|prov:specializationOf"
+        "|^prov:wasGeneratedBy/prov:specializationOf|^prov:wasGeneratedBy/^prov:specializationOf/^prov:used",
+    ),
+}
 
 
 class Surroundings:
@@ -95,21 +112,23 @@ class Surroundings:
             start: what the walk began at, for the path.
             shallow: the walk has a small depth, and needs no path.
         """
-        levels = 0
+        waited, paths = 0, [] if shallow else list(_PATHS[direction])
         while walk.frontier:
             if self._clock() > self._until:
                 walk.answer.truncated = True
                 return
             missing = [each for each in walk.frontier if each not in walk.known.loaded]
-            if missing and levels == PATIENCE and not shallow:
-                missing = list(dict.fromkeys([*missing, *await self._path(walk.known, start, direction)]))
+            waited += bool(missing)
+            if waited > PATIENCE and paths:
+                waited = 0
+                path = paths.pop(0)
+                missing = list(dict.fromkeys([*missing, *await self._path(path, walk.known, start)]))
             walk.answer.truncated |= await self.load(walk.known, missing, direction)
             walk.advance()
-            levels += 1
 
     async def load(self, known: Known, activities: Sequence[str], direction: Direction) -> bool:
         """Makes activities known; whether there was more than may be looked up."""
-        cuts = await asyncio.gather(*(self._load(known, chunk, direction) for chunk in _chunks(activities)))
+        cuts = await asyncio.gather(*(self._load(known, chunk, direction) for chunk in _chunks(activities, CHUNK)))
         known.loaded.update(activities)
         return any(cuts)
 
@@ -122,11 +141,12 @@ class Surroundings:
     async def entities(self, known: Known, entities: Collection[str], direction: Direction) -> bool:
         """Makes known what entities may stand for; whether there was more."""
         if direction == "forward":
-            asked = [(_USES, list(entities))]
+            data = [each for each in entities if each in known.references]
+            asked = [(_DATA_USES, data), (_VALUE_USES, [each for each in entities if each not in known.references])]
         else:
             general = list({reference: None for each in entities for reference in known.general.of(each)})
             asked = [(_UNSEEN, general), (_SPECIAL, [each for each in entities if not known.general.of(each)])]
-        chunks = [(query, chunk) for query, iris in asked for chunk in _chunks(iris)]
+        chunks = [(query, chunk) for query, iris in asked for chunk in _chunks(iris, ENTITIES)]
         answers = await asyncio.gather(*(self._ask(query, 5, "e", chunk) for query, chunk in chunks))
         for rows in answers:
             for row in rows:
@@ -137,23 +157,24 @@ class Surroundings:
         """Makes a start entity known."""
         query = f"""{SPARQL_PREFIXES}SELECT ?e ?u ?g ?r ?key WHERE {{
           {{ VALUES ?e {{}} ?e prov:wasGeneratedBy ?g }} UNION {{ VALUES ?e {{}} ?u prov:used ?e }}
-          UNION {{ VALUES ?e {{}} ?e prov:specializationOf ?r }} UNION {{ VALUES ?e {{}} ?e provlake:key ?key }}
+          UNION {{ VALUES ?e {{}} ?e provlake:key ?key }}
+          UNION {{ VALUES ?e {{}} ?e prov:specializationOf ?r OPTIONAL {{ ?r provlake:key ?key }} }}
         }} LIMIT {MAX_ROWS}"""
-        keyed = False
+        own_key = False
         for _, user, generator, reference, key in await table(self._store, query, 5, e=Iri(entity)):
             _learn_entity(known, _Found(entity, "", iri(user), iri(generator)))
             if reference:
                 known.add_specialization(entity, iri(reference))
-            keyed |= bool(key)
+                known.references.update([iri(reference)] if key else [])
+            own_key |= bool(key)
         general = known.general.of(entity)
-        if keyed and not general:
+        if own_key and not general:
             known.references.add(entity)
         forms: Collection[str] = [entity] if direction == "backward" or entity in known.references else list(general)
         await self.entities(known, forms, direction)
 
-    async def _path(self, known: Known, start: str, direction: Direction) -> list[str]:
+    async def _path(self, query: str, known: Known, start: str) -> list[str]:
         """Activities that may lie on the way and are not known; none when there are too many to be of use."""
-        query = _PATH_BACKWARD if direction == "backward" else _PATH_FORWARD
         try:
             rows = await table(self._store, f"{SPARQL_PREFIXES}{query}{MAX_PATH}", 1, start=Iri(start))
         except QueryTimeout:
@@ -167,8 +188,8 @@ class Surroundings:
             return await table(self._store, f"{SPARQL_PREFIXES}{query} LIMIT {MAX_ROWS}", width, **{name: terms})
 
 
-def _chunks(iris: Sequence[str]) -> list[Sequence[str]]:
-    return [iris[begin : begin + CHUNK] for begin in range(0, len(iris), CHUNK)]
+def _chunks(iris: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [iris[begin : begin + size] for begin in range(0, len(iris), size)]
 
 
 def _learn_backward(known: Known, rows: Iterable[Sequence[str]]) -> list[str]:
@@ -206,10 +227,10 @@ def _learn_forward(known: Known, rows: Iterable[Sequence[str]]) -> list[str]:
             known.add_use(user, entity)
         if general:
             known.add_specialization(entity, general)
-            forms[general] = None
-        elif row[_KEY]:
-            known.references.add(entity)
-            forms[entity] = None
+        if row[_KEY]:
+            known.references.add(general or entity)
+        if general or row[_KEY]:
+            forms[general or entity] = None
     return list(forms)
 
 
