@@ -5,17 +5,15 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
 import sys
 
-import uvicorn
+from edge.listening import serve
 
 from .app import create_app
 from .errors import SettingsError
 from .settings import from_arguments
 
 EXIT_USAGE = 2
-CONNECTIONS = 512
 
 
 def main() -> int:
@@ -31,20 +29,7 @@ def main() -> int:
     # Batches make very many short-lived objects and no cycles: look for garbage less often, and not in the modules.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    # uvicorn stops in order and then raises the signal again, for which the default would be a death by signal.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    uvicorn.run(
-        app,
-        host=settings.host.strip("[]"),
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        limit_concurrency=CONNECTIONS,
-        timeout_graceful_shutdown=5,
-    )
+    serve(app, settings.host, settings.port)
     return 0
 
 

@@ -17,17 +17,22 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from edge.bodies import read_body
+from edge.errors import RequestError
+from edge.listening import LOOPBACK_HOSTS
+
 from . import documents, triples
-from .bodies import read_body
-from .errors import DocumentError, RequestError, StoreError, StoreRejected, StoreUnavailable
+from .errors import DocumentError, StoreError, StoreRejected, StoreUnavailable
 from .ontology import as_ntriples, classes
 from .ontology_routes import router as ontology_router
-from .settings import LOOPBACK_HOSTS, Settings
+from .settings import Settings
 from .store import SparqlStore, TripleStore
 
 log = logging.getLogger("manager")
 
 SCHEMA = Path(__file__).parent / "schema" / "prov-ml-v1.json"
+MAX_RAW = 32_000_000
+"""Bytes of a body as it comes over the network."""
 RETRY_SECONDS = 2
 ONTOLOGY_RETRY_SECONDS = 2.0
 
@@ -104,7 +109,7 @@ def _add_routes(app: FastAPI) -> None:
     async def take(request: Request) -> Response:
         """Commits a group of PROV-ML documents, all or none. 200 only after the store has committed."""
         parts: Parts = request.app.state.parts
-        raw = documents.decode_group(await read_body(request))
+        raw = documents.decode_group(await read_body(request, MAX_RAW))
         groups, errors = _convert(parts.writer, raw)
         if errors:
             parts.refused.inc(len(errors))
@@ -177,6 +182,4 @@ def _add_error_answers(app: FastAPI) -> None:
 
 
 def _error(error: RequestError) -> Response:
-    body = {"code": error.code, "message": error.message, "field": error.field, "fix": error.fix}
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else None
-    return answer({"error": body}, error.status, headers)
+    return answer(error.body, error.status, error.headers)

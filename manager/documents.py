@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from .errors import DocumentError, RequestError
+from edge.errors import RequestError
+
+from .errors import DocumentError
 
 VERSION = 1
 SCHEMA_FIX = "see the JSON Schema at /schema/prov-ml-v1.json"

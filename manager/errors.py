@@ -1,9 +1,8 @@
 """What can go wrong in the manager.
 
-::
+A request that is refused as a whole is an ``edge.errors.RequestError``. ::
 
     ManagerError
-    ├── RequestError          the whole request is refused (status, code, field, fix)
     ├── DocumentError         one document is refused (field, message, fix); nothing of its group is committed
     ├── StoreError
     │   ├── StoreUnavailable  the store did not answer, or said that it cannot now; nothing is known to be committed
@@ -16,31 +15,6 @@ from __future__ import annotations
 
 class ManagerError(Exception):
     """Root of all errors of the manager."""
-
-
-class RequestError(ManagerError):
-    """A request that is refused as a whole.
-
-    Args:
-        status: HTTP status of the answer.
-        code: ``snake_case`` name of the reason, for programs.
-        fix: what to do about it.
-        retry_after: seconds until it makes sense to send the same again.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        field: str | None = None,
-        fix: str | None = None,
-        retry_after: int | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
-        self.field, self.fix, self.retry_after = field, fix, retry_after
 
 
 class DocumentError(ManagerError):

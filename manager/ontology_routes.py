@@ -6,7 +6,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .errors import RequestError
+from edge.errors import RequestError
+
 from .ontology import FILES, FORMATS, serialize
 
 router = APIRouter(tags=["vocabulary"])

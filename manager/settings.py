@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from edge.listening import exposure
 from pllib.provml.iris import DEFAULT_BASE
 
 from .errors import SettingsError
 from .store import KINDS
-
-LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +95,9 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
 
 def _check(settings: Settings) -> None:
-    if not _is_loopback(settings.host) and not settings.insecure:
-        raise SettingsError(
-            f"--host {settings.host} can be reached from other machines, and anyone who reaches it can write: "
-            "use 127.0.0.1, or add --insecure if the network is yours"
-        )
+    exposed = exposure(settings.host, settings.insecure)
+    if exposed is not None:
+        raise SettingsError(exposed)
     if not settings.store_url.startswith(("http://", "https://")):
         raise SettingsError(f"--store-url {settings.store_url} is no http(s) URL: write http://HOST:PORT")
     if settings.store_kind not in KINDS:
@@ -110,12 +106,3 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"--base {settings.base}: give an http(s) IRI that ends with / or #")
     if any(character in settings.base for character in ' <>"{}|\\^`\n\r\t'):
         raise SettingsError(f"--base {settings.base!r} is no IRI")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -7,14 +7,13 @@ import logging
 import os
 import sys
 
-import uvicorn
+from edge.listening import serve
 
 from .app import create_app
 from .errors import SettingsError
 from .settings import from_arguments
 
 EXIT_USAGE = 2
-CONNECTIONS = 512
 
 
 def main() -> int:
@@ -30,18 +29,7 @@ def main() -> int:
     # Batches make very many short-lived objects and no cycles: look for garbage less often, and not in the modules.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    uvicorn.run(
-        app,
-        host=settings.host.strip("[]"),
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        limit_concurrency=CONNECTIONS,
-        timeout_graceful_shutdown=5,
-    )
+    serve(app, settings.host, settings.port)
     return 0
 
 

@@ -11,7 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .errors import QueueUnavailable, RequestError
+from edge.errors import RequestError
+
+from .errors import QueueUnavailable
 
 _encoder = msgspec.json.Encoder()
 UNAVAILABLE_RETRY_SECONDS = 5
@@ -24,9 +26,7 @@ def answer(content: Any, status: int = 200, headers: dict[str, str] | None = Non
 
 def error_answer(error: RequestError) -> Response:
     """``{"error": {"code", "message", "field", "fix"}}`` with the status of the error."""
-    body = {"code": error.code, "message": error.message, "field": error.field, "fix": error.fix}
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else None
-    return answer({"error": body}, error.status, headers)
+    return answer(error.body, error.status, error.headers)
 
 
 def add_error_answers(app: FastAPI) -> None:

@@ -11,6 +11,8 @@ import httpx
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from edge.listening import LOOPBACK_HOSTS
+
 from . import queue_sqlite, specification_store
 from .answers import add_error_answers
 from .database import Database
@@ -21,7 +23,7 @@ from .metrics import Metrics
 from .names import Specifications
 from .queue import WorkQueue
 from .routes import Parts, router
-from .settings import LOOPBACK_HOSTS, Settings
+from .settings import Settings
 from .specification_store import SpecificationStore
 
 log = logging.getLogger("tracker")

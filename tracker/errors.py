@@ -1,9 +1,8 @@
 """What can go wrong in the tracker.
 
-::
+A request that is refused as a whole is an ``edge.errors.RequestError``. ::
 
     TrackerError
-    ├── RequestError              the whole request is refused (status, code, field, fix)
     ├── RecordError               one record is refused (field, message); its neighbours are not touched
     ├── QueueError
     │   ├── QueueUnavailable      nothing was taken or changed: disk full, read-only, closed
@@ -16,37 +15,6 @@ from __future__ import annotations
 
 class TrackerError(Exception):
     """Root of all errors of the tracker."""
-
-
-class RequestError(TrackerError):
-    """A request that is refused as a whole.
-
-    Args:
-        status: HTTP status of the answer.
-        code: ``snake_case`` name of the reason, for programs.
-        message: what is wrong, for people.
-        field: JSON path of the part that is wrong, where there is one.
-        fix: what to do about it.
-        retry_after: seconds until it makes sense to send the same again.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        field: str | None = None,
-        fix: str | None = None,
-        retry_after: int | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.field = field
-        self.fix = fix
-        self.retry_after = retry_after
 
 
 class RecordError(TrackerError):

@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal, NamedTuple, Optional, Union
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from edge.errors import RequestError
 from pllib.provml import iris
 
-from .errors import RecordError, RequestError
+from .errors import RecordError
 from .identity import INT64
 from .values import Among, Data, Identifier, Meaning, Reference, Tagged, Text, Value
 

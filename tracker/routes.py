@@ -11,16 +11,21 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
+from edge.bodies import read_body
+from edge.errors import RequestError
+
 from . import specifications
 from .answers import answer, error_answer, queue_unavailable
-from .bodies import read_body
-from .errors import QueueUnavailable, RequestError
+from .errors import QueueUnavailable
 from .intake import Intake
 from .metrics import Metrics
 from .queue import WorkQueue
 from .settings import Settings
 from .specification_store import SpecificationStore, Stored
 from .specifications import SpecificationForm
+
+MAX_RAW = 8_000_000
+"""Bytes of a body as it comes over the network."""
 
 router = APIRouter()
 
@@ -63,7 +68,7 @@ async def take_captures(request: Request) -> Response:
             fix="send it again later",
             retry_after=BACKLOG_RETRY_SECONDS,
         )
-    body = await read_body(request)
+    body = await read_body(request, MAX_RAW)
     return Response(await parts.intake.take(body), media_type="application/json")
 
 
@@ -76,7 +81,7 @@ async def take_captures(request: Request) -> Response:
 )
 async def put_specification(request: Request) -> Response:
     """Keeps a prospective specification: 201 for a new version, 200 when it is the newest one already."""
-    form = specifications.parse(await read_body(request))
+    form = specifications.parse(await read_body(request, MAX_RAW))
     stored, new = await _parts(request).specifications.put(form)
     return answer(_version(stored), 201 if new else 200)
 
@@ -139,7 +144,7 @@ async def dead_letter(request: Request, identifier: str) -> Response:
 @router.post("/v1/dead-letters/replay", tags=["operation"])
 async def replay(request: Request) -> Response:
     """Queues dead letters again: those in the body's ``ids``, or all."""
-    body = await read_body(request)
+    body = await read_body(request, MAX_RAW)
     try:
         ids = msgspec.json.decode(body, type=_Replay).ids if body.strip() else None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import SettingsError
+from edge.listening import exposure
 
-LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]", "::1")
+from .errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,24 +111,12 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
 
 def _check(settings: Settings) -> None:
-    if not is_loopback(settings.host) and not settings.insecure:
-        raise SettingsError(
-            f"--host {settings.host} can be reached from other machines, and anyone who reaches it can write: "
-            "use 127.0.0.1, or add --insecure if the network is yours"
-        )
+    exposed = exposure(settings.host, settings.insecure)
+    if exposed is not None:
+        raise SettingsError(exposed)
     if not settings.manager_url.startswith(("http://", "https://")):
         raise SettingsError(f"--manager-url {settings.manager_url} is no http(s) URL: write http://HOST:PORT")
     if not 1 <= settings.partitions <= 64:
         raise SettingsError(f"--partitions {settings.partitions}: give 1 to 64")
     if settings.max_backlog < 1:
         raise SettingsError(f"--max-backlog {settings.max_backlog}: give at least 1")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal, NamedTuple, Optional
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edge.errors import RequestError
 from pllib.provml import iris, vocabulary
 
-from .errors import RequestError
 from .records import Stage
 from .values import Meaning
 

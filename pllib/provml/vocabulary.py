@@ -1,7 +1,7 @@
 """Names of the model: namespaces, classes and properties of PROV-O, PROVLake and PROV-ML.
 
 The one place where the two namespaces of the vocabulary are written in code; the ontology files
-under ``manager/ontology`` use the same ones (a test compares them). Source of the class tables:
+under ``manager/vocabulary`` use the same ones (a test compares them). Source of the class tables:
 "Workflow Provenance in the Lifecycle of Scientific Machine Learning" (arXiv 2010.00330).
 """
 

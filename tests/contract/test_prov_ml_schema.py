@@ -10,8 +10,9 @@ import jsonschema
 import msgspec
 import pytest
 
+from edge.errors import RequestError
 from manager.documents import Document, decode_document, decode_group
-from manager.errors import DocumentError, RequestError
+from manager.errors import DocumentError
 from manager.ontology import classes
 from manager.triples import Writer
 from tests.provenance import tracked

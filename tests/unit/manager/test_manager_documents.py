@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from edge.errors import RequestError
 from manager.documents import decode_document, decode_group
-from manager.errors import DocumentError, RequestError
+from manager.errors import DocumentError
 
 Json = Any
 

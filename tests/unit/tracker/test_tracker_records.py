@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tracker.errors import RecordError, RequestError
+from edge.errors import RequestError
+from tracker.errors import RecordError
 from tracker.records import MAX_DEPTH, MAX_NODES, End, decode_batch, decode_record
 
 GOOD = {"n": 1, "op": "end", "t": 5, "m": 6, "kind": "task", "wf": "a/b", "id": "fit/1", "status": "finished"}

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from edge.listening import is_loopback
 from tracker.errors import SettingsError
-from tracker.settings import Settings, from_arguments, is_loopback
+from tracker.settings import Settings, from_arguments
 
 
 def test_defaults() -> None:

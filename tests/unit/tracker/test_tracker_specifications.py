@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tracker.errors import RequestError
+from edge.errors import RequestError
 from tracker.specifications import compiled, parse, plans
 
 FORM: dict[str, Any] = {

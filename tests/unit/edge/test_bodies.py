@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.bodies import MAX_INFLATED, Inflate
-from tracker.errors import RequestError
+from edge.bodies import MAX_INFLATED, Inflate
+from edge.errors import RequestError
 
 
 @given(st.lists(st.binary(max_size=2000), min_size=1, max_size=3), st.integers(1, 50))

@@ -6,17 +6,18 @@ import zlib
 
 from starlette.requests import Request
 
-from .errors import RequestError
+from edge.errors import RequestError
 
-MAX_RAW = 8_000_000
-"""Bytes of a body as it comes over the network."""
 MAX_INFLATED = 32_000_000
 """Bytes of a body after decompression."""
 _GZIP = 31  # zlib's window bits for a gzip header
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, max_raw: int) -> bytes:
     """The body of a request, decompressed.
+
+    Args:
+        max_raw: bytes of it at most as it comes over the network.
 
     Raises:
         RequestError: 413 when it is too large, 415 for an encoding other than gzip, 400 when it is no gzip.
@@ -25,15 +26,15 @@ async def read_body(request: Request) -> bytes:
     if encoding not in ("identity", "gzip", ""):
         raise RequestError(415, "unknown_encoding", f"Content-Encoding {encoding[:50]!r}", fix="send gzip or nothing")
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:18]) > MAX_RAW:
-        raise _too_large(MAX_RAW, "as sent")
+    if declared.isdecimal() and int(declared[:18]) > max_raw:
+        raise _too_large(max_raw, "as sent")
     inflate = Inflate() if encoding == "gzip" else None
     raw = 0
     parts: list[bytes] = []
     async for chunk in request.stream():
         raw += len(chunk)
-        if raw > MAX_RAW:
-            raise _too_large(MAX_RAW, "as sent")
+        if raw > max_raw:
+            raise _too_large(max_raw, "as sent")
         parts.append(inflate.feed(chunk) if inflate else chunk)
     if inflate:
         inflate.finish()
@@ -78,6 +79,4 @@ class Inflate:
 
 
 def _too_large(limit: int, where: str) -> RequestError:
-    return RequestError(
-        413, "too_large", f"the body has more than {limit} bytes {where}", fix="send fewer records at once"
-    )
+    return RequestError(413, "too_large", f"the body has more than {limit} bytes {where}", fix="send less at once")

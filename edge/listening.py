@@ -1,0 +1,51 @@
+"""Where a service listens, who may call it by which name, and how it runs until it is told to stop."""
+
+from __future__ import annotations
+
+import ipaddress
+import signal
+
+import uvicorn
+from fastapi import FastAPI
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]", "::1")
+CONNECTIONS = 512
+STOP_SECONDS = 5
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def exposure(host: str, insecure: bool) -> str | None:
+    """Why a service must not listen there, with what to do about it; ``None`` when it may."""
+    if insecure or is_loopback(host):
+        return None
+    return (
+        f"--host {host} can be reached from other machines, and anyone who reaches it can write: "
+        "use 127.0.0.1, or add --insecure if the network is yours"
+    )
+
+
+def serve(app: FastAPI, host: str, port: int) -> None:
+    """Serves until SIGTERM or SIGINT; requests in flight have ``STOP_SECONDS`` to end."""
+    # uvicorn stops in order and then raises the signal again, for which the default would be a death by signal.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    uvicorn.run(
+        app,
+        host=host.strip("[]"),
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
