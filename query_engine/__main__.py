@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from pathlib import Path
 from typing import Optional, Sequence
 from urllib.parse import urlsplit
 
-import uvicorn
-
+from edge.listening import serve
 from query_engine.app import create_app
 from query_engine.settings import LOOPBACK_HOSTS, Settings
 
-_CONNECTIONS = 512
 _EPILOG = """Each option can also be set in the environment: PLLIB_QUERY_HOST, PLLIB_QUERY_PORT, PLLIB_STORE_URL,
 PLLIB_BASE, PLLIB_QUERY_TIMEOUT, PLLIB_QUERY_MAX_ROWS, PLLIB_QUERY_MAX_BYTES, PLLIB_QUERY_DATA; an option given here wins.
 
@@ -88,15 +87,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         data=options.data,
         hosts=(*LOOPBACK_HOSTS, options.host, *options.allowed_host),
     )
-    uvicorn.run(
-        create_app(settings),
-        host=options.host.strip("[]"),
-        port=options.port,
-        log_level="warning",
-        server_header=False,
-        limit_concurrency=_CONNECTIONS,
-        timeout_graceful_shutdown=5,
-    )
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    serve(create_app(settings), options.host, options.port)
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
@@ -26,9 +25,6 @@ def main() -> int:
         print(f"tracker: {error}", file=sys.stderr)
         return EXIT_USAGE
     app = create_app(settings)
-    # Batches make very many short-lived objects and no cycles: look for garbage less often, and not in the modules.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
     serve(app, settings.host, settings.port)
     return 0
 
