@@ -9,21 +9,21 @@ from typing import Any, Optional, Union
 
 from pllib.provml.vocabulary import SPARQL_PREFIXES, XSD
 from query_engine.analyses.form import STORE, Analysis, Parameter, Pivot
-from query_engine.binding import Iri, Literal
-from query_engine.errors import BadParameter
-from query_engine.lineage_start import Starts
+from query_engine.analyses.rows import bounded_rows
+from query_engine.binding import Iri, Literal, bind
+from query_engine.errors import BadParameter, NotFound
+from query_engine.lineage_start import Start, Starts
 from query_engine.names import Names
 from query_engine.store import Row, StoreClient
 
 Bound = Union[Iri, Literal, list[Union[Iri, Literal]]]
-MAX_ROWS = 50_000
 
-_NEWEST_STATE = f"""{SPARQL_PREFIXES}SELECT ?state (MAX(?at) AS ?newest) WHERE {{
+_STATES = f"""{SPARQL_PREFIXES}SELECT ?state (MAX(?at) AS ?newest) WHERE {{
   VALUES ?data {{}}
   ?state prov:specializationOf ?data
   {{ ?state prov:wasGeneratedBy ?task }} UNION {{ ?task prov:used ?state }}
   ?task prov:startedAtTime ?at
-}} GROUP BY ?state ORDER BY DESC(?newest) LIMIT 1"""
+}} GROUP BY ?state ORDER BY DESC(?newest) ?state LIMIT 2"""
 
 
 class Runner:
@@ -48,11 +48,11 @@ class Runner:
             if value is None or value == "":
                 raise BadParameter(f"{parameter.name} is missing: {parameter.description}", field=parameter.name)
             bound[parameter.name], told[parameter.name] = await self._bind(parameter, value, given.get(STORE))
+        query = bind(analysis.sparql, bound)
         started = time.monotonic()
-        rows = await self._store.select(analysis.sparql, **bound)
+        rows, truncated = await bounded_rows(self._store, query)
         elapsed = time.monotonic() - started
-        truncated = len(rows) > MAX_ROWS
-        names, table = tabulate(rows[:MAX_ROWS], analysis)
+        names, table = tabulate(rows, analysis)
         columns = [{"name": name, "description": analysis.columns.get(name, "")} for name in names]
         return {
             "analysis": analysis.name,
@@ -78,21 +78,33 @@ class Runner:
 
     async def _bind(self, parameter: Parameter, value: Any, store: Optional[str]) -> tuple[Bound, Any]:
         if parameter.type == "data":
-            start = await self._starts.find(str(value), store)
-            if start.kind != "entity":
-                told = f"{self._names.id(start.iri)} is an execution, not data"
-                raise BadParameter(told, field=parameter.name, fix="Give the path, id or IRI of data.")
-            rows = await self._store.select(_NEWEST_STATE, data=Iri(start.iri))
-            iri = rows[0]["state"].value if rows else start.iri
-            return Iri(iri), self._names.id(iri)
+            return await self._data(parameter, str(value), store)
         if parameter.type == "iri":
-            start = await self._starts.find(str(value), None)
+            start = await self._find(parameter, str(value), None)
             return Iri(start.iri), self._names.id(start.iri)
         if parameter.type == "number":
             return _numbers(parameter, value), value
         if parameter.type == "text":
             return Literal(str(value)), value
         return readings(value), value
+
+    async def _data(self, parameter: Parameter, value: str, store: Optional[str]) -> tuple[Bound, str]:
+        """Data in its newest state; where there is but one, also the reference, which then can mean nothing else."""
+        start = await self._find(parameter, value, store)
+        if start.kind != "entity":
+            told = f"{self._names.id(start.iri)} is an execution, not data"
+            raise BadParameter(told, field=parameter.name, fix="Give the path, id or IRI of data.")
+        states = [row["state"].value for row in await self._store.select(_STATES, data=Iri(start.iri))]
+        newest = states[0] if states else start.iri
+        meant = [newest, start.iri] if len(states) == 1 else [newest]
+        return [Iri(iri) for iri in meant], self._names.id(newest)
+
+    async def _find(self, parameter: Parameter, value: str, store: Optional[str]) -> Start:
+        try:
+            return await self._starts.find(value, store)
+        except (NotFound, BadParameter) as error:
+            field = STORE if error.field == STORE else parameter.name
+            raise type(error)(error.message, field=field, fix=error.fix) from error
 
 
 def _numbers(parameter: Parameter, value: Any) -> list[Union[Iri, Literal]]:

@@ -90,7 +90,10 @@ class Graph:
         activity = f"{run}/{iris.encode(name)}/{number}"
         self.say(plan, "a", classes.plan)
         self.literal(plan, "rdfs:label", name)
-        self.say(f"workflow/{workflow}", "provlake:hasPart", plan)
+        whole = f"workflow/{workflow}"
+        if parent is not None and kind == "section":
+            whole += f"/transformation/{parent.split('/')[3]}"
+        self.say(whole, "provlake:hasPart", plan)
         self.say(activity, "a", classes.execution)
         self.say(activity, "prov:wasInfluencedBy", plan)
         self.say(activity, "provlake:isPartOf", run)
@@ -199,6 +202,11 @@ class Graph:
         return fact
 
 
+def _double(text: str) -> str:
+    special = {"nan": "NaN", "inf": "INF", "-inf": "-INF"}
+    return special.get(text) or (text if "e" in text else f"{text}e0")
+
+
 def _property(curie: str) -> str:
     return A if curie == "a" else expand(curie)
 
@@ -213,7 +221,7 @@ def _literal(value: Any) -> str:
 _LITERALS: tuple[tuple[type, str, Any], ...] = (
     (bool, XSD + "boolean", lambda value: "true" if value else "false"),
     (int, XSD + "integer", str),
-    (float, XSD + "double", lambda value: f"{value!r}e0" if "e" not in repr(value) else repr(value)),
+    (float, XSD + "double", lambda value: _double(repr(value))),
     (str, XSD + "string", str),
     (datetime, XSD + "dateTime", lambda value: value.isoformat(timespec="microseconds").replace("+00:00", "Z")),
 )
