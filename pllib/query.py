@@ -19,9 +19,10 @@ Errors::
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import ProxyHandler, Request, build_opener
@@ -74,7 +75,7 @@ def _fetch(request: Request, timeout: float) -> bytes:
     except HTTPError as error:
         with error:
             raise _refusal(error.code, error.read(100_000)) from error
-    except (URLError, OSError, ValueError) as error:
+    except (URLError, OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise QueryUnreachable(f"no answer from {request.full_url.split('?')[0]}: {reason}") from error
 
@@ -148,13 +149,13 @@ class Client:
         }
         body = _with_prefixes(query).encode("utf-8")
         found = _parsed(_fetch(Request(f"{self.url}/sparql", body, headers), self.timeout), self.url)  # noqa: S310
-        if "boolean" in found:
-            return [{"answer": found["boolean"]}]
-        names = found["head"]["vars"]
-        return [
-            {name: _python(row[name]) if name in row else None for name in names}
-            for row in found["results"]["bindings"]
-        ]
+        try:
+            if "boolean" in found:
+                return [{"answer": found["boolean"]}]
+            names, rows = found["head"]["vars"], found["results"]["bindings"]
+            return [{name: _python(row[name]) if name in row else None for name in names} for row in rows]
+        except (KeyError, TypeError) as error:
+            raise QueryUnreachable(f"{self.url} did not answer with the result of a SELECT or ASK query") from error
 
     def lineage(
         self,
@@ -212,20 +213,18 @@ class Client:
 
     def _pages(self, path: str, filters: Mapping[str, Any]) -> Iterator[Row]:
         page = self._get(path, filters)
-        yield from page["items"]
+        yield from _items(page)
         while page["next"]:  # a path with its query
             page = get_json(self.url, page["next"], timeout=self.timeout, token=self.token)
-            yield from page["items"]
+            yield from _items(page)
 
 
-def _items(page: Union[List[Row], Row]) -> List[Row]:
-    """The list in a page, whatever it is called."""
-    if isinstance(page, list):
-        return page
-    for value in page.values():
-        if isinstance(value, list):
-            return value
-    return []
+def _items(page: Any) -> List[Row]:
+    """The items of one page of a list."""
+    if not isinstance(page, dict) or not isinstance(page.get("items"), list) or "next" not in page:
+        raise QueryUnreachable("the answer is no page of a list: is this the address of a query engine?")
+    items: List[Row] = page["items"]
+    return items
 
 
 def _with_prefixes(query: str) -> str:
