@@ -28,6 +28,7 @@ Attributes = Mapping[str, str]
 _FONT = "Helvetica,Arial,sans-serif"
 _GRAPH = {
     "rankdir": "RL",
+    "newrank": "true",  # across clusters: what one run made of the other stands after it
     "fontname": _FONT,
     "fontsize": "11",
     "fontcolor": "#374151",
@@ -110,7 +111,8 @@ def to_dot(found: Mapping[str, Any]) -> str:
         drawn = [_draw_node(names[node["id"]], node, found["of"]) for node in nodes]
         lines += drawn if run is None else _cluster(number, run, drawn)
     shown = [edge for edge in _without_repeats(found["edges"]) if edge["from"] in names and edge["to"] in names]
-    lines += [_draw_edge(names, edge) for edge in shown]
+    generated = {edge["from"] for edge in shown if edge["relation"] == GENERATED}
+    lines += [_draw_edge(names, edge, edge["from"] in generated) for edge in shown]
     return "\n".join([*lines, "}", ""])
 
 
@@ -158,11 +160,14 @@ def _draw_node(name: str, node: Node, start: str) -> str:
     return _statement(name, {**style, **link, "label": label, "tooltip": f"{node['id']}{kind}"})
 
 
-def _draw_edge(names: Mapping[str, str], edge: Mapping[str, Any]) -> str:
+def _draw_edge(names: Mapping[str, str], edge: Mapping[str, Any], generated: bool) -> str:
+    start, end = names[edge["from"]], names[edge["to"]]
     about = {"tooltip": edge["relation"], "style": "solid" if edge["certain"] else "dashed"}
     if edge["relation"] not in (USED, GENERATED):
         about |= {"color": "#a3a3a3", "arrowhead": "empty"}
-    return _statement(f"{names[edge['from']]} -> {names[edge['to']]}", about)
+    if edge["relation"] == SPECIALIZATION and generated:  # what was generated stands before what was used
+        start, end, about = end, start, {**about, "dir": "back", "arrowtail": "empty"}
+    return _statement(f"{start} -> {end}", about)
 
 
 def _without_repeats(edges: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
