@@ -50,3 +50,16 @@ def test_every_relative_link_leads_somewhere():
         for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             if not target.startswith(("http://", "https://")):
                 assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} → {target}"
+
+
+def test_every_guarantee_names_a_test_that_is_there():
+    text = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| promise")]
+    assert len(rows) > 20
+    for row in rows:
+        proofs = re.findall(r"`([\w/]+(?:\.py)?/?)(?:::(\w+))?`", row.split(" | ")[-1])
+        assert proofs, row
+        for path, name in proofs:
+            place = ROOT / path if path.startswith("bench/") else ROOT / "tests" / path
+            assert place.exists(), path
+            assert not name or f"def {name}(" in place.read_text(encoding="utf-8"), name
