@@ -1,4 +1,4 @@
-"""A request that is refused as a whole, the same in every service."""
+"""Errors that are the same in every service: a request that is refused as a whole, settings that cannot be used."""
 
 from __future__ import annotations
 
@@ -41,3 +41,7 @@ class RequestError(Exception):
     @property
     def headers(self) -> dict[str, str] | None:
         return {"Retry-After": str(self.retry_after)} if self.retry_after is not None else None
+
+
+class SettingsError(Exception):
+    """A service's settings cannot be used; the message says which flag to change."""

@@ -4,14 +4,56 @@ from __future__ import annotations
 
 import gc
 import ipaddress
+import logging
+import os
 import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 import uvicorn
 from fastapi import FastAPI
 
+from .errors import SettingsError
+
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]", "::1")
 CONNECTIONS = 512
 STOP_SECONDS = 5
+EXIT_USAGE = 2
+
+
+class Listening(Protocol):
+    """Settings that say where a service listens."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+
+SettingsT = TypeVar("SettingsT", bound=Listening)
+
+
+def run(
+    service: str,
+    read_settings: Callable[[Sequence[str], Mapping[str, str]], SettingsT],
+    create_app: Callable[[SettingsT], FastAPI],
+) -> int:
+    """Runs a service by this process's command line and environment until it is told to stop.
+
+    Returns:
+        the exit status: 0 after a stop, 2 when the settings make no sense (3 is uvicorn's, when it could not start).
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        settings = read_settings(sys.argv[1:], os.environ)
+    except SettingsError as error:
+        print(f"{service}: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    serve(create_app(settings), settings.host, settings.port)
+    return 0
 
 
 def is_loopback(host: str) -> bool:

@@ -1,13 +1,13 @@
 """What can go wrong in the manager.
 
-A request that is refused as a whole is an ``edge.errors.RequestError``. ::
+A request that is refused as a whole is an ``edge.errors.RequestError``, settings that make no sense are a ``SettingsError``
+from there. ::
 
     ManagerError
     ├── DocumentError         one document is refused (field, message, fix); nothing of its group is committed
-    ├── StoreError
-    │   ├── StoreUnavailable  the store did not answer, or said that it cannot now; nothing is known to be committed
-    │   └── StoreRejected     the store refused the triples; its own words are kept
-    └── SettingsError         flags or environment make no sense
+    └── StoreError
+        ├── StoreUnavailable  the store did not answer, or said that it cannot now; nothing is known to be committed
+        └── StoreRejected     the store refused the triples; its own words are kept
 """
 
 from __future__ import annotations
@@ -35,7 +35,3 @@ class StoreUnavailable(StoreError):
 
 class StoreRejected(StoreError):
     """The store understood and refused."""
-
-
-class SettingsError(ManagerError):
-    """The settings cannot be used; the message says which flag to change."""

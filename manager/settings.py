@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from edge.errors import SettingsError
+from edge.flags import Flag, host_names, parser
 from edge.listening import exposure
 from pllib.provml.iris import DEFAULT_BASE
 
-from .errors import SettingsError
 from .store import KINDS
 
 
@@ -45,6 +45,15 @@ Every flag can be given by the environment as well; a flag wins.
 """
 
 
+_FLAGS = (
+    Flag("--host", "PLLIB_MANAGER_HOST", "127.0.0.1", "address to listen on"),
+    Flag("--port", "PLLIB_MANAGER_PORT", 8471, "port to listen on"),
+    Flag("--store-url", "PLLIB_STORE_URL", "http://127.0.0.1:8473", "root of the SPARQL server"),
+    Flag("--store-kind", "PLLIB_STORE_KIND", "oxigraph", f"one of {', '.join(KINDS)}"),
+    Flag("--base", "PLLIB_BASE", DEFAULT_BASE, "beginning of the IRIs of all resources, with a / at its end"),
+)
+
+
 def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """The settings in a command line.
 
@@ -52,46 +61,18 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         SettingsError: they make no sense together, or cannot be served safely.
         SystemExit: ``--help`` was asked for, or a flag is unknown.
     """
-    given = _parser(environment).parse_args(arguments)
+    given = parser("python -m manager", _DESCRIPTION, environment, _FLAGS).parse_args(arguments)
     settings = Settings(
         store_url=given.store_url.rstrip("/"),
         store_kind=given.store_kind,
         base=given.base,
         host=given.host,
         port=given.port,
-        allowed_hosts=tuple(name.strip() for name in given.allowed_hosts.split(",") if name.strip()),
+        allowed_hosts=host_names(given.allowed_hosts),
         insecure=given.insecure,
     )
     _check(settings)
     return settings
-
-
-def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m manager", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-
-    def add(flag: str, variable: str, default: str | int, text: str) -> None:
-        parser.add_argument(
-            flag,
-            type=type(default),
-            default=environment.get(variable) or default,
-            help=f"{text} (default {default}; {variable})",
-        )
-
-    add("--host", "PLLIB_MANAGER_HOST", "127.0.0.1", "address to listen on")
-    add("--port", "PLLIB_MANAGER_PORT", 8471, "port to listen on")
-    add("--store-url", "PLLIB_STORE_URL", "http://127.0.0.1:8473", "root of the SPARQL server")
-    add("--store-kind", "PLLIB_STORE_KIND", "oxigraph", f"one of {', '.join(KINDS)}")
-    add("--base", "PLLIB_BASE", DEFAULT_BASE, "beginning of the IRIs of all resources, with a / at its end")
-    add("--allowed-hosts", "PLLIB_ALLOWED_HOSTS", "", "host names it may be called by beside loopback, with commas")
-    parser.add_argument(
-        "--insecure",
-        action="store_true",
-        default=environment.get("PLLIB_INSECURE", "") not in ("", "0"),
-        help="listen beyond loopback although anyone who reaches the port can write (PLLIB_INSECURE=1)",
-    )
-    return parser
 
 
 def _check(settings: Settings) -> None:

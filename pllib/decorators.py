@@ -95,16 +95,7 @@ class _Captured:
             named = dict(result)
         else:
             named = {"result": result}
-        meaning = self._meanings.get("return")
-        if meaning is not None:
-            named = {
-                name: value if isinstance(value, (Marked, Data)) else self._returned(value)
-                for name, value in named.items()
-            }
-        activity.generated(named)
-
-    def _returned(self, value: Any) -> Any:
-        return self._meant("return", value)
+        activity.generated({name: self._meant("return", value) for name, value in named.items()})
 
 
 def decorate(

@@ -1,13 +1,13 @@
 """What can go wrong in the tracker.
 
-A request that is refused as a whole is an ``edge.errors.RequestError``. ::
+A request that is refused as a whole is an ``edge.errors.RequestError``, settings that make no sense are a ``SettingsError``
+from there. ::
 
     TrackerError
     ├── RecordError               one record is refused (field, message); its neighbours are not touched
-    ├── QueueError
-    │   ├── QueueUnavailable      nothing was taken or changed: disk full, read-only, closed
-    │   └── QueueInUse            another process has the queue's file open
-    └── SettingsError             flags or environment make no sense
+    └── QueueError
+        ├── QueueUnavailable      nothing was taken or changed: disk full, read-only, closed
+        └── QueueInUse            another process has the queue's file open
 """
 
 from __future__ import annotations
@@ -41,7 +41,3 @@ class QueueUnavailable(QueueError):
 
 class QueueInUse(QueueError):
     """Another process works on this queue."""
-
-
-class SettingsError(TrackerError):
-    """The settings cannot be used; the message says which flag to change."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.errors import SettingsError
+from edge.flags import Flag, host_names, parser
 from edge.listening import exposure
-
-from .errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,16 @@ Every flag can be given by the environment as well; a flag wins.
 """
 
 
+_FLAGS = (
+    Flag("--host", "PLLIB_TRACKER_HOST", "127.0.0.1", "address to listen on"),
+    Flag("--port", "PLLIB_TRACKER_PORT", 8470, "port to listen on"),
+    Flag("--manager-url", "PLLIB_MANAGER_URL", "http://127.0.0.1:8471", "where the manager is"),
+    Flag("--data", "PLLIB_TRACKER_DATA", "data/tracker", "folder of the queue; made if it is not there"),
+    Flag("--partitions", "PLLIB_TRACKER_PARTITIONS", 4, "dispatchers that work side by side, 1 to 64"),
+    Flag("--max-backlog", "PLLIB_TRACKER_MAX_BACKLOG", 100_000, "entries in the queue above which captures get 429"),
+)
+
+
 def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """The settings in a command line.
 
@@ -66,7 +75,7 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         SettingsError: they make no sense together, or cannot be served safely.
         SystemExit: ``--help`` was asked for, or a flag is unknown.
     """
-    given = _parser(environment).parse_args(arguments)
+    given = parser("python -m tracker", _DESCRIPTION, environment, _FLAGS).parse_args(arguments)
     settings = Settings(
         data=Path(given.data),
         manager_url=given.manager_url.rstrip("/"),
@@ -74,40 +83,11 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         port=given.port,
         partitions=given.partitions,
         max_backlog=given.max_backlog,
-        allowed_hosts=tuple(name.strip() for name in given.allowed_hosts.split(",") if name.strip()),
+        allowed_hosts=host_names(given.allowed_hosts),
         insecure=given.insecure,
     )
     _check(settings)
     return settings
-
-
-def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m tracker", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-
-    def add(flag: str, variable: str, default: str | int, text: str) -> None:
-        parser.add_argument(
-            flag,
-            type=type(default),
-            default=environment.get(variable) or default,
-            help=f"{text} (default {default}; {variable})",
-        )
-
-    add("--host", "PLLIB_TRACKER_HOST", "127.0.0.1", "address to listen on")
-    add("--port", "PLLIB_TRACKER_PORT", 8470, "port to listen on")
-    add("--manager-url", "PLLIB_MANAGER_URL", "http://127.0.0.1:8471", "where the manager is")
-    add("--data", "PLLIB_TRACKER_DATA", "data/tracker", "folder of the queue; made if it is not there")
-    add("--partitions", "PLLIB_TRACKER_PARTITIONS", 4, "dispatchers that work side by side, 1 to 64")
-    add("--max-backlog", "PLLIB_TRACKER_MAX_BACKLOG", 100_000, "entries in the queue above which captures get 429")
-    add("--allowed-hosts", "PLLIB_ALLOWED_HOSTS", "", "host names it may be called by beside loopback, with commas")
-    parser.add_argument(
-        "--insecure",
-        action="store_true",
-        default=environment.get("PLLIB_INSECURE", "") not in ("", "0"),
-        help="listen beyond loopback although anyone who reaches the port can write (PLLIB_INSECURE=1)",
-    )
-    return parser
 
 
 def _check(settings: Settings) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.errors import SettingsError
 from edge.listening import is_loopback
-from tracker.errors import SettingsError
 from tracker.settings import Settings, from_arguments
 
 
