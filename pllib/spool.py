@@ -151,6 +151,7 @@ class SpoolReader:
         self.spool, self.producer = spool, producer
         self.damaged = 0
         self._number, self._offset = self._read_acked()
+        self._trimmed_to = 0  # no file before this number is left; 0: not looked yet
 
     def take(self, max_records: int, max_bytes: int) -> Optional[Batch]:
         """The next whole records, or ``None`` when nothing whole is there.
@@ -205,10 +206,13 @@ class SpoolReader:
         self.damaged += batch.damaged
         self._number, self._offset = batch.position
         _write_small(self._acked_path(), f"{self._number} {self._offset}\n")
+        if self._number == self._trimmed_to:
+            return 0
         freed = 0
         for number in segments(self.spool, self.producer):
             if number < self._number:
                 freed += self._delete(number)
+        self._trimmed_to = self._number
         return freed
 
     def refuse(self, refused: List[Dict[str, object]]) -> None:
