@@ -104,6 +104,7 @@ class Store(Struct, frozen=True, forbid_unknown_fields=True):
     host: str | UnsetType = UNSET
     kind: str | UnsetType = UNSET
     members: list[str] = []
+    sameAs: list[str] = []
 
 
 class Document(Struct, frozen=True, forbid_unknown_fields=True):

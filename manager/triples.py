@@ -182,6 +182,7 @@ class Writer:
         _label(subject, item.label, found)
         _texts(subject, {"host": item.host, "storeType": item.kind}, found)
         self._links(f"{subject} {_MEMBER}", item.members, found)
+        self._links(f"{subject} {_own('sameStoreAs')}", item.sameAs, found)
 
 
 def _label(subject: str, label: str | UnsetType, found: list[str]) -> None:
@@ -214,7 +215,7 @@ def _field_of(item: msgspec.Struct, identifier: str) -> str:
 
 _FIELDS_OF_IDS = (
     *("id", "plan", "partOf", "informedBy", "agents", "used", "generated", "attributes", "specializationOf", "members"),
-    *("store", "actedFor", "ran", "parts", "inputs", "outputs"),
+    *("store", "actedFor", "ran", "parts", "inputs", "outputs", "sameAs"),
 )
 
 

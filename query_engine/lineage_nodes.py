@@ -81,11 +81,14 @@ class Nodes:
         entities = (iri for iri, kind in found.kinds.items() if kind == "entity")
         return {iri for iri in entities if self._is_data(iri)}
 
-    async def describe(self, found: Lineage, known: Known) -> list[dict[str, Any]]:
+    async def describe(
+        self, found: Lineage, known: Known, classes: Optional[frozenset[str]] = None
+    ) -> list[dict[str, Any]]:
         """The nodes of an answer, nearest first.
 
         Args:
             known: what the walk has learnt by the way, which is not asked for again.
+            classes: full IRIs; only nodes that are of one of them. ``None``: all.
         """
         said: dict[str, _Said] = {}
         activities = [iri for iri, kind in found.kinds.items() if kind == "activity"]
@@ -107,7 +110,11 @@ class Nodes:
             about.add(class_, started=started, ended=ended, seconds=seconds, status=status)
         for resource, class_, text in more:
             said.setdefault(resource[1:-1], _Said()).add(class_, value=text)
-        nodes = [self._node(iri, found, said.get(iri) or _Said()) for iri in found.depths]
+        nodes = [
+            self._node(iri, found, said.get(iri) or _Said())
+            for iri in found.depths
+            if classes is None or (iri in said and said[iri].is_one_of(classes))
+        ]
         return sorted(nodes, key=lambda node: int(node["depth"]))
 
     def _is_data(self, entity: str) -> bool:
@@ -164,6 +171,9 @@ class _Said:
         for name, cell in facts.items():
             if cell:
                 self._facts.setdefault(name, []).append(cell)
+
+    def is_one_of(self, classes: frozenset[str]) -> bool:
+        return any(cell[1:-1] in classes for cell in self.types)
 
     def one(self, name: str, last: bool = False) -> Any:
         """The value of a fact; the first in order of text (or the last) when there are several."""

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Optional, Sequence
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 
+from pllib.provml.vocabulary import SPARQL_PREFIXES
+from query_engine.aliases import Aliases, load
 from query_engine.drawing import check_size, draw_svg, to_dot
 from query_engine.errors import BadParameter, NotAcceptable
 from query_engine.formats import JSON, Format, choose
@@ -16,10 +18,13 @@ from query_engine.lineage_grain import by_task
 from query_engine.lineage_nodes import Ids, Nodes
 from query_engine.lineage_start import Start, Starts
 from query_engine.lineage_walk import Surroundings
+from query_engine.names import classes
 from query_engine.reading import Read, Reader
 
 router = APIRouter(prefix="/v1", tags=["lineage"])
 
+_BELOW = f"""{SPARQL_PREFIXES}SELECT DISTINCT ?below WHERE {{
+  VALUES ?class_ {{}} ?below rdfs:subClassOf* ?class_ }} LIMIT 10000"""
 SHALLOW = 16
 """Steps up to which a lineage is looked up level by level, whatever comes."""
 MAX_EDGES = 200_000
@@ -36,6 +41,7 @@ _DIRECTION = Query(
 _DEPTH = Query(description="Steps to go; to the end when absent.", json_schema_extra={"type": "integer", "minimum": 1})
 _GRAIN = Query(description="`task` leaves plain values out.", json_schema_extra={"enum": ["value", "task"]})
 _FORMAT = Query(description="Instead of an Accept header.", json_schema_extra={"enum": ["json", "dot", "svg"]})
+_ABOUT_TYPE = "Only nodes of this class or those below it, and no edges: `Model`, `prov:Person`, or an IRI."
 _ABOUT_OF = "IRI or id of an execution, value or data reference; or path or key of data."
 
 
@@ -57,6 +63,7 @@ async def lineage(
     depth: Annotated[Optional[str], _DEPTH] = None,
     grain: Annotated[str, _GRAIN] = "value",
     format: Annotated[Optional[str], _FORMAT] = None,
+    type: Annotated[Optional[str], Query(max_length=2000, description=_ABOUT_TYPE)] = None,
 ) -> Response:
     """The lineage of a resource.
 
@@ -68,9 +75,11 @@ async def lineage(
     fine = _one_of("grain", grain, ("value", "task")) == "value"
     steps = None if depth is None else _steps(depth)
     accepted = request.headers.get("accept")
+    only = None if type is None else await _classes(read, type)
     chosen = _FORMATS[_one_of("format", format, tuple(_FORMATS))] if format is not None else _accepted(accepted)
-    start = await Starts(read.store, read.names).find(of, store)
-    found, known = await trace(read, start, way, steps, request.app.state.settings.timeout)
+    aliases = await load(read.store, read.names)
+    start = await Starts(read.store, read.names, aliases).find(of, store)
+    found, known = await trace(read, start, way, steps, request.app.state.settings.timeout, aliases)
     ids = Ids(read.names)
     nodes = Nodes(read.store, ids)
     if not fine:
@@ -78,8 +87,16 @@ async def lineage(
     body = _answer(ids, start, way, found)
     if chosen is SVG:
         check_size(len(found.depths))
-    body["nodes"] = await nodes.describe(found, known)
+    body["nodes"] = await nodes.describe(found, known, only)
+    if only is not None:
+        body["edges"] = []
     return Response(await _write(body, chosen, _turn(request)), media_type=chosen.media_type, headers=_HEADERS)
+
+
+async def _classes(read: Reader, name: str) -> frozenset[str]:
+    """The classes that a name may mean, with all below them."""
+    rows = await read.store.select(_BELOW, class_=list(classes(name)))
+    return frozenset(row["below"].value for row in rows)
 
 
 async def _write(body: dict[str, Any], chosen: Format, turn: asyncio.Semaphore) -> bytes:
@@ -98,12 +115,12 @@ def _turn(request: Request) -> asyncio.Semaphore:
 
 
 async def trace(
-    read: Reader, start: Start, direction: Direction, depth: Optional[int], seconds: float
+    read: Reader, start: Start, direction: Direction, depth: Optional[int], seconds: float, aliases: Aliases
 ) -> tuple[Lineage, Known]:
     """The whole lineage of a start, or as much of it as ``seconds`` and the limits let through; and all that was learnt."""
     walk = Walk(direction, depth, MAX_EDGES)
-    around = Surroundings(read.store, seconds)
-    await Starts(read.store, read.names).begin(walk, around, start, direction)
+    around = Surroundings(read.store, seconds, aliases)
+    await Starts(read.store, read.names, aliases).begin(walk, around, start, direction)
     await around.complete(walk, start.iri, direction, shallow=depth is not None and depth <= SHALLOW)
     return walk.answer, walk.known
 

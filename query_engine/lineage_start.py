@@ -9,6 +9,7 @@ from typing import Optional
 
 from pllib.provml import iris
 from pllib.provml.vocabulary import PROV, RDF, SPARQL_PREFIXES
+from query_engine.aliases import Aliases
 from query_engine.binding import Iri, Literal
 from query_engine.errors import BadParameter, BadTerm, NotFound
 from query_engine.lineage import (
@@ -69,8 +70,8 @@ class Start:
 class Starts:
     """Finds what a question is about, and begins a walk there."""
 
-    def __init__(self, store: StoreClient, names: Names) -> None:
-        self._store, self._names = store, names
+    def __init__(self, store: StoreClient, names: Names, aliases: Aliases) -> None:
+        self._store, self._names, self._aliases = store, names, aliases
 
     async def find(self, of: str, store: Optional[str]) -> Start:
         """The resource meant by ``of``: an IRI, an id, or the path or key of data (with ``store``: only the latter).
@@ -82,7 +83,7 @@ class Starts:
         candidate, refusal = self._identifier(of) if store is None else (None, None)
         kind = await self._kind(candidate) if candidate is not None else None
         if candidate is not None and kind is not None:
-            return Start(candidate, kind)
+            return Start(self._aliases.chosen(candidate), kind)
         data = await self._data(of, store)
         if data is not None:
             return Start(data, "entity")
@@ -105,7 +106,7 @@ class Starts:
 
     async def _kind(self, iri: str) -> Optional[Kind]:
         """Whether a resource is an activity or an entity; ``None`` when nothing is said of it."""
-        rows = await self._store.select(SPARQL_PREFIXES + _ABOUT, x=Iri(iri))
+        rows = await self._store.select(SPARQL_PREFIXES + _ABOUT, x=self._spellings(iri))
         if not rows:
             return None
         predicates = {row["p"].value for row in rows if "p" in row}
@@ -129,7 +130,9 @@ class Starts:
         found = {row["data"].value: row["store"].value if "store" in row else "" for row in rows}
         wanted = store if store is not None else _scheme_store(of)
         if wanted is not None:
-            found = {data: name for data, name in found.items() if name == wanted}
+            meant = self._aliases.stores(wanted)
+            found = {data: name for data, name in found.items() if name in meant}
+        found = {self._aliases.chosen(data): name for data, name in found.items()}
         if len(found) > 1:
             stores = ", ".join(sorted(repr(name) for name in found.values()))
             raise BadParameter(
@@ -183,9 +186,11 @@ class Starts:
 
     async def _states(self, data: str) -> list[Source]:
         """Generations of a data reference and of its states, and states only used (no activity); newest first."""
-        rows = await self._store.select(SPARQL_PREFIXES + _STATES, data=Iri(data))
+        rows = await self._store.select(SPARQL_PREFIXES + _STATES, data=self._spellings(data))
         times = {
-            Source(row["x"].value, row["g"].value if "g" in row else ""): row["at"].value if "at" in row else ""
+            Source(self._aliases.chosen(row["x"].value), row["g"].value if "g" in row else ""): row["at"].value
+            if "at" in row
+            else ""
             for row in rows
         }
         generated = {source.entity for source in times if source.activity}
@@ -194,12 +199,15 @@ class Starts:
 
     async def _begin_fact(self, walk: Walk, around: Surroundings, fact: str, direction: Direction) -> None:
         """What is only said of some data has that data's lineage."""
-        rows = await self._store.select(SPARQL_PREFIXES + _WHOLES, fact=Iri(fact))
+        rows = await self._store.select(SPARQL_PREFIXES + _WHOLES, fact=self._spellings(fact))
         for row in rows:
-            whole = row["whole"].value
+            whole = self._aliases.chosen(row["whole"].value)
             await around.entity(walk.known, whole, direction)
             walk.start_entity(whole)
             walk.answer.edge(whole, fact, MEMBER)
+
+    def _spellings(self, iri: str) -> list[Iri]:
+        return [Iri(each) for each in self._aliases.spellings(iri)]
 
 
 def _forms(path: str) -> list[str]:

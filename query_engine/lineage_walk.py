@@ -14,6 +14,7 @@ import time
 from typing import Callable, Collection, Iterable, NamedTuple, Sequence
 
 from pllib.provml.vocabulary import SPARQL_PREFIXES
+from query_engine.aliases import Aliases
 from query_engine.binding import Iri
 from query_engine.errors import QueryTimeout
 from query_engine.lineage import Direction, Known, Walk
@@ -55,6 +56,8 @@ SELECT ?e ?x ?u ?g ?unseen WHERE {
   UNION { VALUES ?e {} ?e provlake:key ?key . ?x prov:specializationOf ?e ; prov:wasGeneratedBy ?g
     FILTER NOT EXISTS { ?x provlake:version ?version } BIND(true AS ?unseen) }
 }"""
+# Who generated a state under any of the names of its store.
+_GENERATIONS = "SELECT ?e ?x ?u ?g ?unseen WHERE { VALUES ?e {} ?e prov:wasGeneratedBy ?g }"
 # Who used an equal-value entity, and all that these uses may mean.
 _VALUE_USES = """
 SELECT ?e ?x ?u ?g ?unseen WHERE {
@@ -96,12 +99,15 @@ class Surroundings:
     """Looks up what is around activities and entities.
 
     Args:
-        clock: monotonic seconds.
         seconds: after which :meth:`complete` stops; the answer is then truncated.
+        aliases: names of stores that are one.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, store: StoreClient, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._clock = store, clock
+    def __init__(
+        self, store: StoreClient, seconds: float, aliases: Aliases, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store, self._aliases, self._clock = store, aliases, clock
         self._until = clock() + seconds
         self._turns = asyncio.Semaphore(PARALLEL)
 
@@ -146,6 +152,7 @@ class Surroundings:
         else:
             general = list({reference: None for each in entities for reference in known.general.of(each)})
             asked = [(_UNSEEN, general), (_SPECIAL, [each for each in entities if not known.general.of(each)])]
+            asked += [(_GENERATIONS, [each for each in entities if len(self._aliases.spellings(each)) > 1])]
         chunks = [(query, chunk) for query, iris in asked for chunk in _chunks(iris, ENTITIES)]
         answers = await asyncio.gather(*(self._ask(query, 5, "e", chunk) for query, chunk in chunks))
         for rows in answers:
@@ -161,7 +168,7 @@ class Surroundings:
           UNION {{ VALUES ?e {{}} ?e prov:specializationOf ?r OPTIONAL {{ ?r provlake:key ?key }} }}
         }} LIMIT {MAX_ROWS}"""
         own_key = False
-        for _, user, generator, reference, key in await table(self._store, query, 5, e=Iri(entity)):
+        for _, user, generator, reference, key in await self._table(query, 5, "e", [entity]):
             _learn_entity(known, _Found(entity, "", iri(user), iri(generator)))
             if reference:
                 known.add_specialization(entity, iri(reference))
@@ -176,7 +183,7 @@ class Surroundings:
     async def _path(self, query: str, known: Known, start: str) -> list[str]:
         """Activities that may lie on the way and are not known; none when there are too many to be of use."""
         try:
-            rows = await table(self._store, f"{SPARQL_PREFIXES}{query}{MAX_PATH}", 1, start=Iri(start))
+            rows = await self._table(f"{SPARQL_PREFIXES}{query}{MAX_PATH}", 1, "start", [start])
         except QueryTimeout:
             return []
         found = [iri(row[0]) for row in rows]
@@ -184,8 +191,12 @@ class Surroundings:
 
     async def _ask(self, query: str, width: int, name: str, iris: Sequence[str]) -> list[Sequence[str]]:
         async with self._turns:
-            terms = [Iri(each) for each in iris]
-            return await table(self._store, f"{SPARQL_PREFIXES}{query} LIMIT {MAX_ROWS}", width, **{name: terms})
+            return await self._table(f"{SPARQL_PREFIXES}{query} LIMIT {MAX_ROWS}", width, name, iris)
+
+    async def _table(self, query: str, width: int, name: str, iris: Sequence[str]) -> list[Sequence[str]]:
+        """What is said of resources under all names of theirs, told under one."""
+        terms = [Iri(spelling) for each in iris for spelling in self._aliases.spellings(each)]
+        return self._aliases.rows(await table(self._store, query, width, **{name: terms}))
 
 
 def _chunks(iris: Sequence[str], size: int) -> list[Sequence[str]]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Optional, Union
 
 from pllib.provml.vocabulary import SPARQL_PREFIXES, XSD
+from query_engine.aliases import Aliases, load
 from query_engine.analyses.form import STORE, Analysis, Parameter, Pivot
 from query_engine.analyses.rows import bounded_rows
 from query_engine.binding import Iri, Literal, bind
@@ -23,7 +24,7 @@ _STATES = f"""{SPARQL_PREFIXES}SELECT ?state (MAX(?at) AS ?newest) WHERE {{
   ?state prov:specializationOf ?data
   {{ ?state prov:wasGeneratedBy ?task }} UNION {{ ?task prov:used ?state }}
   ?task prov:startedAtTime ?at
-}} GROUP BY ?state ORDER BY DESC(?newest) ?state LIMIT 2"""
+}} GROUP BY ?state ORDER BY DESC(?newest) ?state LIMIT 20"""
 
 
 class Runner:
@@ -31,7 +32,6 @@ class Runner:
 
     def __init__(self, store: StoreClient, names: Names) -> None:
         self._store, self._names = store, names
-        self._starts = Starts(store, names)
 
     async def run(self, analysis: Analysis, given: Mapping[str, Any]) -> dict[str, Any]:
         """The answer: parameters as they were understood, columns, rows.
@@ -43,11 +43,12 @@ class Runner:
         self._no_unknown(analysis, given)
         bound: dict[str, Bound] = {}
         told: dict[str, Any] = {}
+        aliases = await load(self._store, self._names)
         for parameter in analysis.parameters:
             value = given.get(parameter.name, parameter.default)
             if value is None or value == "":
                 raise BadParameter(f"{parameter.name} is missing: {parameter.description}", field=parameter.name)
-            bound[parameter.name], told[parameter.name] = await self._bind(parameter, value, given.get(STORE))
+            bound[parameter.name], told[parameter.name] = await self._bind(parameter, value, given.get(STORE), aliases)
         query = bind(analysis.sparql, bound)
         started = time.monotonic()
         rows, truncated = await bounded_rows(self._store, query)
@@ -76,11 +77,13 @@ class Runner:
                 fix=f"It has: {', '.join(known)}." if known else "It has none.",
             )
 
-    async def _bind(self, parameter: Parameter, value: Any, store: Optional[str]) -> tuple[Bound, Any]:
+    async def _bind(
+        self, parameter: Parameter, value: Any, store: Optional[str], aliases: Aliases
+    ) -> tuple[Bound, Any]:
         if parameter.type == "data":
-            return await self._data(parameter, str(value), store)
+            return await self._data(parameter, str(value), store, aliases)
         if parameter.type == "iri":
-            start = await self._find(parameter, str(value), None)
+            start = await self._find(parameter, str(value), None, aliases)
             return Iri(start.iri), self._names.id(start.iri)
         if parameter.type == "number":
             return _numbers(parameter, value), value
@@ -88,20 +91,23 @@ class Runner:
             return Literal(str(value)), value
         return readings(value), value
 
-    async def _data(self, parameter: Parameter, value: str, store: Optional[str]) -> tuple[Bound, str]:
+    async def _data(
+        self, parameter: Parameter, value: str, store: Optional[str], aliases: Aliases
+    ) -> tuple[Bound, str]:
         """Data in its newest state; where there is but one, also the reference, which then can mean nothing else."""
-        start = await self._find(parameter, value, store)
+        start = await self._find(parameter, value, store, aliases)
         if start.kind != "entity":
             told = f"{self._names.id(start.iri)} is an execution, not data"
             raise BadParameter(told, field=parameter.name, fix="Give the path, id or IRI of data.")
-        states = [row["state"].value for row in await self._store.select(_STATES, data=Iri(start.iri))]
+        rows = await self._store.select(_STATES, data=[Iri(iri) for iri in aliases.spellings(start.iri)])
+        states = list(dict.fromkeys(aliases.chosen(row["state"].value) for row in rows))
         newest = states[0] if states else start.iri
         meant = [newest, start.iri] if len(states) == 1 else [newest]
-        return [Iri(iri) for iri in meant], self._names.id(newest)
+        return [Iri(iri) for each in meant for iri in aliases.spellings(each)], self._names.id(newest)
 
-    async def _find(self, parameter: Parameter, value: str, store: Optional[str]) -> Start:
+    async def _find(self, parameter: Parameter, value: str, store: Optional[str], aliases: Aliases) -> Start:
         try:
-            return await self._starts.find(value, store)
+            return await Starts(self._store, self._names, aliases).find(value, store)
         except (NotFound, BadParameter) as error:
             field = STORE if error.field == STORE else parameter.name
             raise type(error)(error.message, field=field, fix=error.fix) from error

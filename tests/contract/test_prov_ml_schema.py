@@ -67,6 +67,7 @@ def test_the_run_has_every_part_and_most_fields() -> None:
         ("plans", "description"),
         ("stores", "host"),
         ("stores", "kind"),
+        ("stores", "sameAs"),
         ("activities", "duration"),
     }
 

@@ -204,6 +204,62 @@ def test_one_key_in_two_stores_must_be_told_apart(engine, http):
     assert tasks(ask(http, "same.npz", store="here")) == {f"{run}/here/0"}
 
 
+def moved(engine: Served, link: str) -> tuple[str, str, str]:
+    """A file that is written in one store and read in another, which says that it is the first under a new name.
+
+    Args:
+        link: ``state``: both saw the same state; ``unseen``: nobody saw one; ``other``: the reader saw another state.
+    """
+    graph = Graph()
+    run = graph.run("w", f"moved-{link}")
+    key = f"{link}.npz"
+    raw, writer, reader = (graph.task(run, name, number) for number, name in enumerate(("raw", "write", "read")))
+    origin = graph.data(f"old-{link}", f"raw-{link}", "s1-raw")
+    graph.writes(raw, "raw", origin)
+    graph.reads(writer, "raw", graph.data(f"new-{link}", f"raw-{link}", "s1-raw"))
+    if link == "unseen":
+        graph.writes(writer, "set", graph.written(writer, f"old-{link}", key))
+        graph.reads(reader, "set", graph.data(f"new-{link}", key))
+    else:
+        graph.writes(writer, "set", graph.data(f"old-{link}", key, "s1-a"))
+        graph.reads(reader, "set", graph.data(f"new-{link}", key, "s1-a" if link == "state" else "s1-b"))
+    graph.writes(reader, "model", graph.data(f"new-{link}", f"model-{link}", "s1-m"), "model")
+    load(engine, graph)
+    return raw, writer, reader
+
+
+@pytest.mark.parametrize(("link", "joined"), [("state", True), ("unseen", True), ("other", False)])
+def test_a_store_that_was_moved_joins_by_one_statement(engine, http, link, joined):
+    raw, writer, reader = moved(engine, link)
+    assert tasks(ask(http, reader)) == set()
+    assert tasks(ask(http, raw, direction="forward")) == set()
+    alias = Graph()
+    alias.say(f"store/new-{link}", "provlake:sameStoreAs", f"store/middle-{link}")
+    alias.say(f"store/old-{link}", "provlake:sameStoreAs", f"store/middle-{link}")
+    load(engine, alias)
+    found = ask(http, reader)
+    assert tasks(found) == ({raw, writer} if joined else set())
+    assert all(edge["certain"] for edge in found["edges"]) == (link != "unseen")
+    forward = ask(http, raw, direction="forward")
+    assert tasks(forward) == ({writer, reader} if joined else {writer})
+    for store in (f"old-{link}", f"new-{link}"):
+        assert tasks(ask(http, f"model-{link}", store=store)) == ({raw, writer, reader} if joined else {reader})
+        by_path = ask(http, f"raw-{link}", store=store, direction="forward")
+        assert tasks(by_path) == ({writer, reader} if joined else {writer})
+    models = ask(http, f"raw-{link}", direction="forward", type="Model")
+    assert [node["label"] for node in models["nodes"]] == ([f"model-{link}"] if joined else [])
+
+
+def test_only_nodes_of_a_class_and_those_below_it(engine, http):
+    stages = ask(http, "0-899/m1.pkl", store="digits", type="prov:Activity")
+    assert stages["edges"] == []
+    everything = ask(http, "0-899/m1.pkl", store="digits")
+    sets = {n["id"] for n in everything["nodes"] if n["type"] == "provml:LearningDataset"}
+    found = ask(http, "0-899/m1.pkl", store="digits", type="LearningDataset")
+    assert {node["id"] for node in found["nodes"]} == sets != set()
+    assert ask(http, "0-899/m1.pkl", store="digits", type="NoSuchClass")["nodes"] == []
+
+
 def test_the_answer_comes_in_the_format_that_is_asked_for(http):
     for accept, media_type in (
         ("image/svg+xml", "image/svg+xml"),

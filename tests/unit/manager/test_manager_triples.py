@@ -86,6 +86,7 @@ EVERY_FIELD: dict[str, dict[str, Json]] = {
         "host": "disk",
         "kind": "FILE_SYSTEM",
         "members": ["data/s/k/v1"],
+        "sameAs": ["store/t"],
     },
 }
 
@@ -169,6 +170,7 @@ def test_all_properties_are_those_of_the_reference() -> None:
         (store, PROVLAKE + "host", "disk"),
         (store, PROVLAKE + "storeType", "FILE_SYSTEM"),
         (store, PROV + "hadMember", value),
+        (store, PROVLAKE + "sameStoreAs", BASE + "store/t"),
     }
 
 
