@@ -13,6 +13,7 @@ from query_engine import (
     activities,
     agents,
     data,
+    drafts,
     errors,
     executions,
     identifiers,
@@ -51,6 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app)
     for module in (
         workflows,
+        drafts,
         executions,
         activities,
         values,

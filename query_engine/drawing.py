@@ -13,6 +13,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Optional
 
+from fastapi import Request
+
 from query_engine.errors import NotAcceptable, TooLarge
 from query_engine.lineage import GENERATED, INFORMED, SPECIALIZATION, USED
 
@@ -26,7 +28,7 @@ Node = Mapping[str, Any]
 Attributes = Mapping[str, str]
 
 _FONT = "Helvetica,Arial,sans-serif"
-_GRAPH = {
+GRAPH = {
     "rankdir": "RL",
     "newrank": "true",  # across clusters: what one run made of the other stands after it
     "fontname": _FONT,
@@ -39,12 +41,12 @@ _GRAPH = {
     "labelloc": "b",
     "outputorder": "edgesfirst",
 }
-_NODE = {"fontname": _FONT, "fontsize": "10", "style": "filled", "penwidth": "1", "margin": "0.1,0.04", "height": "0.3"}
-_EDGE = {"color": "#6b7280", "penwidth": "0.9", "arrowsize": "0.6", "arrowhead": "vee"}
-_CLUSTER = {"style": "rounded,filled", "color": "#cbd5e1", "fillcolor": "#f8fafc", "margin": "12", "labelloc": "t"}
-_ENTITY = {"shape": "ellipse", "fillcolor": "#fffc87", "color": "#808080"}
-_DATA = {"shape": "ellipse", "fillcolor": "#ffe066", "color": "#7a6a00", "penwidth": "1.3"}
-_ACTIVITY = {"shape": "box", "fillcolor": "#9fb1fc", "color": "#3949ab"}
+NODE = {"fontname": _FONT, "fontsize": "10", "style": "filled", "penwidth": "1", "margin": "0.1,0.04", "height": "0.3"}
+EDGE = {"color": "#6b7280", "penwidth": "0.9", "arrowsize": "0.6", "arrowhead": "vee"}
+CLUSTER = {"style": "rounded,filled", "color": "#cbd5e1", "fillcolor": "#f8fafc", "margin": "12", "labelloc": "t"}
+ENTITY = {"shape": "ellipse", "fillcolor": "#fffc87", "color": "#808080"}
+DATA = {"shape": "ellipse", "fillcolor": "#ffe066", "color": "#7a6a00", "penwidth": "1.3"}
+ACTIVITY = {"shape": "box", "fillcolor": "#9fb1fc", "color": "#3949ab"}
 _FAILED = {"color": "#c62828", "fontcolor": "#8e0000", "penwidth": "2"}
 _START = {"penwidth": "2.6", "color": "#111827"}
 
@@ -68,6 +70,26 @@ async def draw_svg(found: Mapping[str, Any], turn: asyncio.Semaphore, form: str 
 
     Args:
         found: the JSON answer of ``/v1/lineage``.
+
+    Raises:
+        TooLarge, NotAcceptable: as :func:`lay_out` does.
+    """
+    return await lay_out(to_dot(found), turn, form)
+
+
+def turn_of(request: Request) -> asyncio.Semaphore:
+    """Drawings are laid out one at a time, whatever else the server does."""
+    state = request.app.state
+    if not hasattr(state, "drawing"):
+        state.drawing = asyncio.Semaphore(1)
+    turn: asyncio.Semaphore = state.drawing
+    return turn
+
+
+async def lay_out(dot: str, turn: asyncio.Semaphore, form: str = "svg") -> bytes:
+    """A drawing of DOT text.
+
+    Args:
         turn: how many may be laid out at a time.
         form: ``svg`` or another format of Graphviz.
 
@@ -75,7 +97,6 @@ async def draw_svg(found: Mapping[str, Any], turn: asyncio.Semaphore, form: str 
         TooLarge: the layout takes more than :data:`SECONDS`.
         NotAcceptable: Graphviz is not installed or fails.
     """
-    text = to_dot(found).encode()
     async with turn:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", str(_LAYOUT), form),
@@ -84,10 +105,10 @@ async def draw_svg(found: Mapping[str, Any], turn: asyncio.Semaphore, form: str 
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            drawn, said = await asyncio.wait_for(process.communicate(text), SECONDS)
+            drawn, said = await asyncio.wait_for(process.communicate(dot.encode()), SECONDS)
         except TimeoutError as error:
             raise TooLarge(
-                f"laying out the lineage takes more than {SECONDS:g} s",
+                f"laying out the drawing takes more than {SECONDS:g} s",
                 field="depth",
                 fix="Give a smaller `depth`, or `grain=task`, or take it as DOT.",
             ) from error
@@ -105,8 +126,8 @@ def to_dot(found: Mapping[str, Any]) -> str:
     """DOT text of a lineage (the JSON answer of ``/v1/lineage``): a cluster for each workflow execution."""
     found = _folded(found)
     names = {node["id"]: f"n{number}" for number, node in enumerate(found["nodes"])}
-    lines = ["digraph lineage {", _statement("graph", {**_GRAPH, "tooltip": _title(found)}, _legend(found))]
-    lines += [_statement("node", _NODE), _statement("edge", _EDGE)]
+    lines = ["digraph lineage {", statement("graph", {**GRAPH, "tooltip": _title(found)}, _legend(found))]
+    lines += [statement("node", NODE), statement("edge", EDGE)]
     for number, (run, nodes) in enumerate(_runs(found["nodes"]).items()):
         drawn = [_draw_node(names[node["id"]], node, found["of"]) for node in nodes]
         lines += drawn if run is None else _cluster(number, run, drawn)
@@ -138,26 +159,26 @@ def _runs(nodes: Iterable[Node]) -> dict[Optional[tuple[str, str]], list[Node]]:
 def _cluster(number: int, run: tuple[str, str], drawn: list[str]) -> list[str]:
     workflow, execution = run
     attributes = {
-        **_CLUSTER,
-        "label": f"{_short(workflow)}  ·  {_short(execution, 14)}",
+        **CLUSTER,
+        "label": f"{short(workflow)}  ·  {short(execution, 14)}",
         "tooltip": f"{workflow}/{execution}",
     }
-    return [f"subgraph cluster_{number} {{", _statement("graph", attributes), *drawn, "}"]
+    return [f"subgraph cluster_{number} {{", statement("graph", attributes), *drawn, "}"]
 
 
 def _draw_node(name: str, node: Node, start: str) -> str:
     if node["kind"] == "activity":
-        style = {**_ACTIVITY, **(_FAILED if node.get("status") == "failed" else {})}
-        label = "\n".join(filter(None, [_short(node["label"]), _duration(node)]))
+        style = {**ACTIVITY, **(_FAILED if node.get("status") == "failed" else {})}
+        label = "\n".join(filter(None, [short(node["label"]), _duration(node)]))
     elif node.get("store") is not None:
-        style, label = _DATA, _short(_file_name(node["label"]))
+        style, label = DATA, short(_file_name(node["label"]))
     else:
-        style, label = _ENTITY, _short(node["label"] + _value(node.get("value")))
+        style, label = ENTITY, short(node["label"] + _value(node.get("value")))
     if node["id"] == start:
         style = {**style, **_START}
     kind = f" ({node['type']})" if node.get("type") else ""
     link = {"URL": node["iri"]} if node["iri"].startswith(("http://", "https://")) else {}
-    return _statement(name, {**style, **link, "label": label, "tooltip": f"{node['id']}{kind}"})
+    return statement(name, {**style, **link, "label": label, "tooltip": f"{node['id']}{kind}"})
 
 
 def _draw_edge(names: Mapping[str, str], edge: Mapping[str, Any], generated: bool) -> str:
@@ -167,7 +188,7 @@ def _draw_edge(names: Mapping[str, str], edge: Mapping[str, Any], generated: boo
         about |= {"color": "#a3a3a3", "arrowhead": "empty"}
     if edge["relation"] == SPECIALIZATION and generated:  # what was generated stands before what was used
         start, end, about = end, start, {**about, "dir": "back", "arrowtail": "empty"}
-    return _statement(f"{start} -> {end}", about)
+    return statement(f"{start} -> {end}", about)
 
 
 def _without_repeats(edges: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -202,7 +223,7 @@ def _legend(found: Mapping[str, Any]) -> str:
         cells.append("<TD> other states of the file are left out </TD>")
     if found["truncated"]:
         cells.append("<TD> <B>there is more than is shown</B> </TD>")
-    title = html.escape(_short(_clean(_title(found)), 110), quote=True)
+    title = html.escape(short(_clean(_title(found)), 110), quote=True)
     row = f"<TR>{''.join(cells)}</TR>"
     table = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="5" CELLPADDING="2">{row}</TABLE>'
     return f'<<TABLE BORDER="0" CELLSPACING="0"><TR><TD ALIGN="LEFT"><B>{title}</B></TD></TR><TR><TD>{table}</TD></TR></TABLE>>'
@@ -237,11 +258,11 @@ def _file_name(key: str) -> str:
     return posixpath.join(*key.rstrip("/").split("/")[-2:]) or key
 
 
-def _short(text: str, longest: int = _LONGEST) -> str:
+def short(text: str, longest: int = _LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - 9]}…{text[-8:]}"
 
 
-def _statement(name: str, attributes: Attributes, label: Optional[str] = None) -> str:
+def statement(name: str, attributes: Attributes, label: Optional[str] = None) -> str:
     """A DOT statement; ``label`` is an HTML-like one."""
     said = [f"{key}={_quote(text)}" for key, text in attributes.items()]
     return f"{name} [{', '.join([*said, f'label={label}'] if label else said)}];"

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from pllib.provml.vocabulary import SPARQL_PREFIXES
 from query_engine.aliases import Aliases, load
-from query_engine.drawing import check_size, draw_svg, to_dot
+from query_engine.drawing import check_size, draw_svg, to_dot, turn_of
 from query_engine.errors import BadParameter, NotAcceptable
 from query_engine.formats import JSON, Format, choose
 from query_engine.lineage import Ambiguity, Direction, Known, Lineage, Walk
@@ -90,7 +90,7 @@ async def lineage(
     body["nodes"] = await nodes.describe(found, known, only)
     if only is not None:
         body["edges"] = []
-    return Response(await _write(body, chosen, _turn(request)), media_type=chosen.media_type, headers=_HEADERS)
+    return Response(await _write(body, chosen, turn_of(request)), media_type=chosen.media_type, headers=_HEADERS)
 
 
 async def _classes(read: Reader, name: str) -> frozenset[str]:
@@ -103,15 +103,6 @@ async def _write(body: dict[str, Any], chosen: Format, turn: asyncio.Semaphore) 
     if chosen is JSON:
         return orjson.dumps(body)
     return to_dot(body).encode() if chosen is DOT else await draw_svg(body, turn)
-
-
-def _turn(request: Request) -> asyncio.Semaphore:
-    """Drawings are laid out one at a time, whatever else the server does."""
-    state = request.app.state
-    if not hasattr(state, "drawing"):
-        state.drawing = asyncio.Semaphore(1)
-    turn: asyncio.Semaphore = state.drawing
-    return turn
 
 
 async def trace(
