@@ -155,8 +155,9 @@ class _ActivityRecord:
         activity: Json = {
             "id": self.id,
             "types": [_execution_class(record.kind, stage)],
-            "started": record.t,
         }
+        if record.timed:
+            activity["started"] = record.t
         self._place(activity)
         self.document._begun.add(self.id)
         if record.up is not None and self.transformation:
@@ -169,7 +170,9 @@ class _ActivityRecord:
         self._finish(activity)
 
     def end(self, record: End) -> None:
-        activity: Json = {"id": self.id, "ended": record.t, "status": record.status}
+        activity: Json = {"id": self.id, "status": record.status}
+        if record.timed:
+            activity["ended"] = record.t
         if record.elapsed is not None:
             activity["duration"] = record.elapsed / 1_000_000
         if self.id not in self.document._begun:
@@ -324,7 +327,7 @@ class _ActivityRecord:
 
     def _equal_value(self, name: Name, value: Any, meaning: str | None) -> str:
         """The one entity a (workflow execution, attribute, type, value): identity rule 4."""
-        identifier = f"value/{self.wf}/{name.encoded}/{key_of(value)}"
+        identifier = f"value/{self.wf}/{name.general}/{key_of(value)}"
         if self._say(identifier, meaning):
             entity = {"id": identifier, "value": literal_of(value), "attributes": [name.attribute]}
             if meaning:

@@ -14,7 +14,7 @@ from .metrics import Metrics
 from .names import Specifications
 from .plans import Fresh, Known
 from .queue import NewEntry, Refused, WorkQueue
-from .records import Begin, End, decode_batch, decode_record
+from .records import Begin, End, Record, decode_batch, decode_record
 
 RECORDS_A_TURN = 200
 """Records converted before other requests get their turn."""
@@ -51,50 +51,63 @@ class Intake:
             QueueUnavailable: nothing of it was taken.
         """
         batch = decode_batch(body)
-        fresh = Fresh(self._known)
-        documents = _Documents(batch.producer, self._specifications, fresh)
+        documents = self.documents(self._specifications)
         refused: list[Refused] = []
         results: list[dict[str, Any]] = []
         for index, raw in enumerate(batch.records):
             if index % RECORDS_A_TURN == RECORDS_A_TURN - 1:
                 await asyncio.sleep(0)
             try:
-                documents.add(raw)
+                documents.add(batch.producer, decode_record(raw), len(raw))
             except RecordError as error:
                 refused.append(Refused(batch.producer, raw, error.field, error.message))
                 results.append({"index": index, "status": 422, "field": error.field, "message": error.message})
+        accepted = len(batch.records) - len(refused)
+        await self.keep(documents, accepted, refused)
+        return _encoder.encode({"accepted": accepted, "rejected": len(refused), "results": results})
+
+    def documents(self, specifications: Specifications) -> Documents:
+        """Where the records of one batch go, whose names mean what ``specifications`` says."""
+        return Documents(specifications, Fresh(self._known))
+
+    async def keep(self, documents: Documents, accepted: int, refused: list[Refused]) -> None:
+        """Makes the documents of a batch and its refused records durable, and counts them.
+
+        Args:
+            accepted: records that the documents were made of.
+
+        Raises:
+            QueueUnavailable: nothing of it was taken.
+        """
         entries = documents.finish()
         await self._queue.append(entries, refused)
-        self._known.add(fresh.statements)
-        accepted = len(batch.records) - len(refused)
+        self._known.add(documents.fresh.statements)
         self._metrics.batches += 1
         self._metrics.accepted += accepted
         self._metrics.rejected += len(refused)
         self._metrics.appended += len(entries)
-        return _encoder.encode({"accepted": accepted, "rejected": len(refused), "results": results})
 
 
-class _Documents:
+class Documents:
     """The documents of one batch: one a workflow execution, more of them for very many records."""
 
-    def __init__(self, producer: str, specifications: Specifications, fresh: Fresh) -> None:
-        self._producer = producer
+    def __init__(self, specifications: Specifications, fresh: Fresh) -> None:
+        self.fresh = fresh
         self._specifications = specifications
-        self._fresh = fresh
         self._open: dict[str, tuple[Document, int]] = {}
         self._entries: list[NewEntry] = []
 
-    def add(self, raw: bytes) -> None:
+    def add(self, producer: str, record: Record, size: int) -> None:
         """Adds a record to the document of its workflow execution, or of its producer.
 
-        Raises:
-            RecordError: the record is refused; nothing was added.
+        Args:
+            producer: 32 hex digits; of one workflow execution in one batch always the same.
+            size: bytes of the record.
         """
-        record = decode_record(raw)
-        key = canonical(record.wf) if isinstance(record, (Begin, End)) else self._producer
-        document, size = self._open.get(key) or (Document(self._producer, self._specifications, self._fresh), 0)
+        key = canonical(record.wf) if isinstance(record, (Begin, End)) else producer
+        document, before = self._open.get(key) or (Document(producer, self._specifications, self.fresh), 0)
         document.add(record)
-        size += len(raw)
+        size += before
         if size < MAX_DOCUMENT_RECORD_BYTES:
             self._open[key] = document, size
         else:

@@ -16,14 +16,15 @@ _MAX_NAMES = 10_000
 class Name:
     """An attribute's name after alignment: text, percent-encoded form, and id of the attribute.
 
+    ``general`` is the encoded name under which equal values are one; the name itself, but for an element of a structure.
     Equal only to itself, so that it is quick to look up; ``Workflow`` keeps one a name.
     """
 
-    __slots__ = ("attribute", "encoded", "text")
+    __slots__ = ("attribute", "encoded", "general", "text")
 
     def __init__(self, workflow: str, text: str) -> None:
         self.text = text
-        self.encoded = encode(text)
+        self.encoded = self.general = encode(text)
         self.attribute = iris.attribute(workflow, text)
 
 
@@ -38,13 +39,16 @@ class Workflow:
         self.specification = specification
         self._names: dict[str, Name] = {}
 
+    def _name(self, name: str) -> Name:
+        return Name(self.name, self.specification.align.get(name, name))
+
     def attribute(self, name: str) -> Name:
         """What a name in a record means."""
         found = self._names.get(name)
         if found is None:
             if len(self._names) >= _MAX_NAMES:
                 self._names.clear()
-            found = self._names[name] = Name(self.name, self.specification.align.get(name, name))
+            found = self._names[name] = self._name(name)
         return found
 
     def attributes(self, names: Iterable[str]) -> list[Name]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple, Optional, Union
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Optional, Union
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -60,6 +60,9 @@ class ProducerRecord(_Record, tag="producer", kw_only=True):
 
 
 class _Activity(_Record, kw_only=True):
+    timed: ClassVar[bool] = True
+    """Whether ``t`` is when it began or ended; another format may not say when."""
+
     kind: Kind
     wf: Identifier
     id: Optional[Identifier] = None
@@ -204,7 +207,7 @@ def decode_record(raw: bytes) -> Record:
         raise RecordError("$", f"no JSON: {error}; send text in valid UTF-8 and numbers that JSON has") from error
     _check_limits(raw)
     if isinstance(record, (Begin, End)):
-        _check_activity(record)
+        check_activity(record)
     elif isinstance(record, ProducerRecord):
         _check_producer(record)
     return record
@@ -250,7 +253,12 @@ def _check_structure(path: str, structure: Any) -> None:
             stack.extend(value)
 
 
-def _check_activity(record: Begin | End) -> None:
+def check_activity(record: Begin | End) -> None:
+    """Checks what the types of the fields cannot say: lengths of what becomes part of ids, integers in structures.
+
+    Raises:
+        RecordError: it breaks a limit.
+    """
     if record.id is None and record.kind != "workflow":
         raise RecordError("$.id", f"a {record.kind} needs `id`: add {{name}}/{{number}}, both percent-encoded")
     if record.meta:
