@@ -13,14 +13,18 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from edge.listening import LOOPBACK_HOSTS
 
-from . import queue_sqlite, specification_store
+from . import catalogue, queue_sqlite, specification_store
 from .answers import add_error_answers
+from .catalogue import SqliteCatalogue
 from .database import Database
 from .dispatch import Dispatcher
 from .errors import QueueUnavailable
 from .intake import Intake
 from .metrics import Metrics
 from .names import Specifications
+from .provlake.intake import ProvLakeIntake
+from .provlake.routes import ProvLakeParts
+from .provlake.routes import router as provlake_router
 from .queue import WorkQueue
 from .routes import Parts, router
 from .settings import Settings
@@ -48,7 +52,8 @@ def create_app(settings: Settings) -> FastAPI:
         intake = Intake(queue, in_force, metrics)
         store = SpecificationStore(database, queue, in_force)
         await store.load()
-        app.state.parts = Parts(settings, queue, intake, store, metrics)
+        app.state.parts = parts = Parts(settings, queue, intake, store, metrics)
+        app.state.provlake = ProvLakeParts(parts, ProvLakeIntake(intake, in_force), SqliteCatalogue(database, queue))
         async with _client(settings) as client, _dispatching(settings, queue, client, metrics, intake):
             yield
         await queue.close()
@@ -60,6 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.include_router(router)
+    app.include_router(provlake_router)
     add_error_answers(app)
     app.add_middleware(
         TrustedHostMiddleware,
@@ -74,7 +80,9 @@ def _open_database(settings: Settings) -> Database:
         settings.data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise QueueUnavailable(f"the folder {settings.data} cannot be made ({error.strerror})") from error
-    return Database(settings.data / "tracker.sqlite", queue_sqlite.SCHEMA + specification_store.SCHEMA)
+    return Database(
+        settings.data / "tracker.sqlite", queue_sqlite.SCHEMA + specification_store.SCHEMA + catalogue.SCHEMA
+    )
 
 
 def _client(settings: Settings) -> httpx.AsyncClient:

@@ -463,7 +463,7 @@ def _execution_class(kind: str, stage: str | None) -> str:
 
 def _process_label(record: ProducerRecord) -> str:
     """The script's name, process id and host, as far as they are known: ``train.py (pid 12 on node1)``."""
-    words = (record.command or "").split()
+    words = (record.command or record.env.get("client", "")).split()
     program = words[0].replace("\\", "/").rpartition("/")[2] if words else ""
     where = " on ".join(_given({"pid": record.pid and f"pid {record.pid}", "host": record.host}).values())
     return f"{program or 'process'} ({where})" if where else program or "process"

@@ -58,6 +58,13 @@ def _parts(request: Request) -> Parts:
 async def take_captures(request: Request) -> Response:
     """Takes a batch of capture records; what is accepted is on disk when this answers."""
     parts = _parts(request)
+    await check_backlog(parts)
+    body = await read_body(request, MAX_RAW)
+    return Response(await parts.intake.take(body), media_type="application/json")
+
+
+async def check_backlog(parts: Parts) -> None:
+    """Raises ``RequestError`` 429 when so much waits that nothing more is taken."""
     depth = await parts.queue.depth()
     if depth >= parts.settings.max_backlog:
         parts.metrics.pushed_back += 1
@@ -68,8 +75,6 @@ async def take_captures(request: Request) -> Response:
             fix="send it again later",
             retry_after=BACKLOG_RETRY_SECONDS,
         )
-    body = await read_body(request, MAX_RAW)
-    return Response(await parts.intake.take(body), media_type="application/json")
 
 
 @router.post(

@@ -79,7 +79,7 @@ class SpecificationStore:
                 return last, False
             stored = Stored(form.workflow, last.version + 1 if last else 1, self._clock(), body)
             # Plans first: should the second step fail, the same request is sent again and nothing is missing.
-            document = _canonical.encode({"plans": specifications.plans(form)})
+            document = _canonical.encode({"plans": specifications.plans(form), "stores": specifications.stores(form)})
             await self._queue.append([NewEntry(form.workflow, document)])
             await self._database.run(lambda connection: _insert(connection, stored))
             self._in_force.set(form.workflow, specifications.compiled(form))

@@ -24,16 +24,36 @@ Json = Any
 MAX_NAMES = 10_000
 
 
+Description = Annotated[str, Field(max_length=10_000)]
+DataType = Annotated[str, Field(max_length=100)]
+
+DATA_TYPES = ("integer", "float", "string", "boolean", "list", "complex_attribute", "any")
+"""Types of values that validation knows (``tracker/validation.py``); another one is text for people."""
+
+Direction = Literal["inputs", "outputs"]
+
+
+class StoreForm(BaseModel):
+    """A data store that the workflow's data are in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Optional[Name] = Field(default=None, description="FILE_SYSTEM, RELATIONAL_DBMS, DOCUMENT_DBMS, …")
+    host: Optional[Name] = Field(default=None, description="its address")
+
+
 class AttributeForm(BaseModel):
     """What one input or output is."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     meaning: Optional[Meaning] = Field(default=None, alias="as", description="ML meaning of its values")
-    dtype: Optional[Annotated[str, Field(max_length=100)]] = Field(
-        default=None, description="type, as the user says it"
-    )
-    description: Optional[Annotated[str, Field(max_length=10_000)]] = None
+    dtype: Optional[DataType] = Field(default=None, description="type of its values: " + ", ".join(DATA_TYPES))
+    elements: Optional[DataType] = Field(default=None, description="type of the elements of a list")
+    members: dict[Name, AttributeForm] = Field(default={}, max_length=MAX_NAMES, description="parts of a structure")
+    reference: bool = Field(default=False, description="its values refer to data: paths, keys, IRIs")
+    stores: list[Name] = Field(default=[], max_length=100, description="the stores that they may refer to")
+    description: Optional[Description] = None
 
 
 class TransformationForm(BaseModel):
@@ -44,7 +64,7 @@ class TransformationForm(BaseModel):
     kind: Literal["task", "section", "cycle"] = "task"
     stage: Optional[Stage] = None
     part_of: Optional[Name] = Field(default=None, description="the transformation it is nested in")
-    description: Optional[Annotated[str, Field(max_length=10_000)]] = None
+    description: Optional[Description] = None
     inputs: dict[Name, AttributeForm] = Field(default={}, max_length=MAX_NAMES)
     outputs: dict[Name, AttributeForm] = Field(default={}, max_length=MAX_NAMES)
 
@@ -56,7 +76,8 @@ class SpecificationForm(BaseModel):
 
     workflow: Name
     study: Optional[Name] = None
-    description: Optional[Annotated[str, Field(max_length=10_000)]] = None
+    description: Optional[Description] = None
+    stores: dict[Name, StoreForm] = Field(default={}, max_length=MAX_NAMES, description="name → data store")
     transformations: dict[Name, TransformationForm] = Field(default={}, max_length=MAX_NAMES)
     align: dict[Name, Name] = Field(
         default={}, max_length=MAX_NAMES, description="attribute name in the records → the name it means"
@@ -85,12 +106,18 @@ class Specification(NamedTuple):
         stages: transformation → stage.
         inputs: (transformation, name) → ML meaning of what it uses.
         outputs: (transformation, name) → ML meaning of what it generates.
+        planned: (transformation, direction) → name → what is planned of it.
     """
 
     align: Mapping[str, str] = MappingProxyType({})
     stages: Mapping[str, str] = MappingProxyType({})
     inputs: Mapping[tuple[str, str], str] = MappingProxyType({})
     outputs: Mapping[tuple[str, str], str] = MappingProxyType({})
+    planned: Mapping[tuple[str, str], Mapping[str, AttributeForm]] = MappingProxyType({})
+
+    def attribute(self, transformation: str, direction: Direction, name: str) -> AttributeForm | None:
+        """What is planned of an input or output, by its name in the records."""
+        return self.planned.get((transformation, direction), {}).get(self.align.get(name, name))
 
 
 NONE = Specification()
@@ -116,16 +143,37 @@ def parse(body: bytes) -> SpecificationForm:
 def compiled(form: SpecificationForm) -> Specification:
     """The specification as lookups."""
 
-    def meanings(direction: str) -> dict[tuple[str, str], str]:
+    planned = {
+        (transformation, direction): {form.align.get(name, name): attribute for name, attribute in attributes.items()}
+        for transformation, about in form.transformations.items()
+        for direction, attributes in (("inputs", about.inputs), ("outputs", about.outputs))
+    }
+
+    def meanings(wanted: Direction) -> dict[tuple[str, str], str]:
         return {
-            (transformation, form.align.get(name, name)): attribute.meaning
-            for transformation, planned in form.transformations.items()
-            for name, attribute in getattr(planned, direction).items()
-            if attribute.meaning is not None
+            (transformation, name): attribute.meaning
+            for (transformation, direction), attributes in planned.items()
+            for name, attribute in attributes.items()
+            if direction == wanted and attribute.meaning is not None
         }
 
-    stages = {name: planned.stage for name, planned in form.transformations.items() if planned.stage is not None}
-    return Specification(dict(form.align), stages, meanings("inputs"), meanings("outputs"))
+    stages = {name: about.stage for name, about in form.transformations.items() if about.stage is not None}
+    return Specification(dict(form.align), stages, meanings("inputs"), meanings("outputs"), planned)
+
+
+def stores(form: SpecificationForm) -> list[Json]:
+    """The data stores of a specification, as PROV-ML JSON."""
+    return [store(name, name, about.type, about.host) for name, about in form.stores.items()]
+
+
+def store(name: str, label: str, kind: str | None, host: str | None) -> Json:
+    """A data store, as PROV-ML JSON.
+
+    Args:
+        name: what references call it.
+    """
+    about: Json = {"id": iris.store(name), "types": ["provlake:DataStoreInstance"], "label": label}
+    return about | ({"kind": kind} if kind else {}) | ({"host": host} if host else {})
 
 
 def plans(form: SpecificationForm) -> list[Json]:

@@ -1,0 +1,79 @@
+"""A body of ProvLake records from bytes to JSON values, one item a record.
+
+Python's client writes what JSON has no form for: ``NaN``, ``Infinity``, lone surrogates of undecodable file names. So what
+a strict parser refuses is read by a lenient one; every text and number that comes out is one that ``values`` knows.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import msgspec
+
+from edge.errors import RequestError
+
+from ..records import MAX_COMMAS
+
+Json = Any
+
+MAX_DIGITS = 4000
+"""Digits of an integer that is kept as a number."""
+
+_strict = msgspec.json.Decoder(list[msgspec.Raw])
+_anything = msgspec.json.Decoder()
+
+_FIX = "send a JSON array of ProvLake records (docs/reference/provlake-routes.md)"
+
+
+class Item(NamedTuple):
+    """One record: as it came, and as a JSON value."""
+
+    raw: bytes
+    record: Json
+
+
+class HugeInteger(str):
+    """The digits of an integer of more than ``MAX_DIGITS`` digits."""
+
+    __slots__ = ()
+
+
+def decode(body: bytes) -> list[Item]:
+    """The records of a body; a single object is one record.
+
+    Raises:
+        RequestError: 400 when it is no JSON or no array of records, 413 when it holds too much.
+    """
+    if body.count(b",") > MAX_COMMAS:
+        raise RequestError(413, "too_many_nodes", "the body holds too many values", fix="send fewer records at once")
+    try:
+        return [Item(bytes(raw), _anything.decode(raw)) for raw in _strict.decode(body)]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    found = parse(body)
+    records = [found] if isinstance(found, dict) else found
+    if not isinstance(records, list):
+        raise RequestError(400, "no_batch", "the body is no array of records", field="$", fix=_FIX)
+    return [Item(json.dumps(record, ensure_ascii=True).encode(), record) for record in records]
+
+
+def parse(body: bytes, **options: Any) -> Json:
+    """Any JSON, read leniently; bytes that are no UTF-8 become lone surrogates.
+
+    Args:
+        options: of ``json.loads``.
+
+    Raises:
+        RequestError: 400 when it is no JSON, 413 when it is nested too deep.
+    """
+    try:
+        return json.loads(body.decode("utf-8-sig", "surrogateescape"), parse_int=_integer, **options)
+    except ValueError as error:
+        raise RequestError(400, "no_json", f"the body is no JSON: {error}", fix=_FIX) from error
+    except RecursionError as error:
+        raise RequestError(413, "too_deep", "the body is nested too deep", fix="flatten the values") from error
+
+
+def _integer(digits: str) -> int | HugeInteger:
+    return int(digits) if len(digits) <= MAX_DIGITS else HugeInteger(digits)
