@@ -90,12 +90,18 @@ def _add_ship(commands: Any) -> None:
     )
     parser = _command(commands, "ship", ship, text, "pllib ship ~/.local/state/pllib/spool --url http://node7:8470")
     parser.add_argument("folder", nargs="?", help="spool folder (PLLIB_SPOOL; default the user's state folder)")
+    parser.add_argument("files", nargs="*", help="with --format provlake: log files of the ProvLake client")
+    parser.add_argument("--format", choices=("spool", "provlake"), default="spool", help="what is sent (spool)")
     parser.add_argument("--retry", type=float, default=0.0, metavar="SECONDS", help="go on trying for so long")
     parser.add_argument("--keep", action="store_true", help="leave files in place that were sent")
     _add_tracker_options(parser)
 
 
 def ship(chosen: argparse.Namespace) -> int:
+    if chosen.format == "provlake":
+        from .provlake_log import ship_files
+
+        return ship_files([*filter(None, [chosen.folder]), *chosen.files], _settings(chosen), chosen.retry, _progress)
     from .shipper import Delivery, delay
     from .transport import HttpTransport
 

@@ -99,7 +99,7 @@ class _Conversion:
         end = self._end(found) if direction == "outputs" else None
         records: list[Begin | End] = [*self._around(), begin, *([end] if end is not None else [])]
         if message.details:
-            records.append(UntimedBegin(t=0, meta=values.pure(message.details), **self._base))
+            records.append(UntimedBegin(t=0, up=message.up, meta=values.pure(message.details), **self._base))
         for record in records:
             check_activity(record)
         return Converted(message.wf, producer_of(message.wf), records, elements, self._complete(begin, end))
