@@ -44,7 +44,7 @@ class ProvLakeIntake:
             RequestError: it holds no records.
             QueueUnavailable: nothing of it was taken.
         """
-        batch = _Batch(self._intake.documents(self._names), self._names, check)
+        batch = Batch(self._intake.documents(self._names), self._names, check)
         items = wire.decode(body)
         for index, item in enumerate(items):
             if index % RECORDS_A_TURN == RECORDS_A_TURN - 1:
@@ -55,7 +55,7 @@ class ProvLakeIntake:
         return answers.taken(accepted, batch.refusals, batch.findings)
 
 
-class _Batch:
+class Batch:
     """The records of one request, as far as they were looked at."""
 
     def __init__(self, documents: Documents, names: Specifications, check: Validation) -> None:

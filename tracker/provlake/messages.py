@@ -170,10 +170,8 @@ class _Reader(NamedTuple):
         value: Any = self.inner.get(name)
         if value is None or value == 0:
             return None
-        if type(value) not in (int, float) or not math.isfinite(value):
-            raise RecordError(f"{self.path}.{name}", f"{_shown(value)}: give seconds since 1970-01-01 UTC")
-        if not _EARLIEST <= value <= _LATEST:
-            told = f"{_shown(value)} is beyond the years 1 to 9999: give seconds since 1970-01-01 UTC"
+        if type(value) not in (int, float) or not _EARLIEST <= value <= _LATEST:
+            told = f"{_shown(value)}: give seconds since 1970-01-01 UTC, within the years 1 to 9999"
             raise RecordError(f"{self.path}.{name}", told)
         micros: int = round(value * 1_000_000)
         return micros
