@@ -98,8 +98,9 @@ class _Conversion:
         begin = self._begin({} if direction == "outputs" else found)
         end = self._end(found) if direction == "outputs" else None
         records: list[Begin | End] = [*self._around(), begin, *([end] if end is not None else [])]
-        if message.details:
-            records.append(UntimedBegin(t=0, up=message.up, meta=values.pure(message.details), **self._base))
+        # Not all messages of a task have all details, so each is a statement of its own.
+        for name, detail in message.details.items():
+            records.append(UntimedBegin(t=0, up=message.up, meta={name: values.pure(detail)}, **self._base))
         for record in records:
             check_activity(record)
         return Converted(message.wf, producer_of(message.wf), records, elements, self._complete(begin, end))

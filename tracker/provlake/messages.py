@@ -69,7 +69,7 @@ class Message(NamedTuple):
     stdout: str | None
     stderr: str | None
     metadata: Mapping[str, Json] | None
-    details: Mapping[str, Json] | None
+    details: Mapping[str, Json]
 
 
 def read(record: Json) -> Message:
@@ -190,7 +190,7 @@ class _Reader(NamedTuple):
             return None
         return found if isinstance(found, dict) else {"custom_metadata": found}
 
-    def _details(self) -> Mapping[str, Json] | None:
+    def _details(self) -> Mapping[str, Json]:
         """What has no place of its own in the graph and is not said by an id."""
         inner = self.inner
         details = {
@@ -199,7 +199,7 @@ class _Reader(NamedTuple):
         }
         if not inner.get("parent_cycle_name"):
             details["parent_cycle_iteration"] = inner.get("parent_cycle_iteration")
-        return {name: value for name, value in details.items() if value} or None
+        return {name: value for name, value in details.items() if value}
 
 
 def _joined(name: str, number: str, path: str) -> str:

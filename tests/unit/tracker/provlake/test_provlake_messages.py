@@ -86,7 +86,7 @@ def test_what_the_user_adds(lake: Any) -> None:
 
 
 def test_the_time_a_task_was_handed_in_is_told_where_the_id_does_not(lake: Any) -> None:
-    assert read(lake.record(id=lake.T, generatedTime=lake.T)).details is None
+    assert read(lake.record(id=lake.T, generatedTime=lake.T)).details == {}
     assert read(lake.record(id="a", generatedTime=lake.T)).details == {"generatedTime": lake.T}
 
 
