@@ -122,7 +122,10 @@ def test_offline_and_imported_it_is_the_same(lab: Any, run: Run, tmp_path: Path,
     run(WITH_ALL_PARTS, bag, SERVICE="", MANAGED=managed)
     assert graph.added() == set()
     assert ship(lab, tmp_path / "prov.log") == 0
-    same(graph.added(), expected(GRAPH_OF_ALL_PARTS, lab.mark, ALL_PARTS))
+    wanted = expected(GRAPH_OF_ALL_PARTS, lab.mark, ALL_PARTS)
+    if managed == "no":  # this kind of persister knows no context
+        wanted = {line for line in wanted if not line.startswith(f"<{BASE}study/")}
+    same(graph.added(), wanted)
 
 
 def test_a_log_that_was_torn_and_damaged(
@@ -193,7 +196,7 @@ VALUES_OF_EVERY_TYPE = """
 <data/fs-MARK/%2Fb/w-types-MARK%2Fr%2Ftake%2F0> prov:value "/b" .
 <data/s3%3A%2F%2FMARK/x> prov:value "x" .
 <data/s3%3A%2F%2FMARK/x/w-types-MARK%2Fr%2Ftake%2F0> prov:value "x" .
-<data/s3%3A%2F%2FMARK/x/-/etag/s-7> prov:value "7" .
+<data/s3%3A%2F%2FMARK/x/w-types-MARK%2Fr%2Ftake%2F0/etag/s-7> prov:value "7" .
 """
 
 
@@ -245,20 +248,13 @@ def test_lineage_joins_equal_values_inside_an_execution_and_references_everywher
     lab.settle()
 
     def behind(task: str) -> set[str]:
-        return {name.removesuffix(f"-{lab.mark}") for name in ancestors(lab.execution_of(f"{task}-{lab.mark}"))}
-
-    def of(task: str) -> str:
         (row,) = lab.select(f'SELECT ?t {{ ?t prov:wasInfluencedBy/rdfs:label "{task}-{lab.mark}" }}')
-        return str(row["t"])
+        return {name.removesuffix(f"-{lab.mark}") for name in ancestors(row["t"])}
 
-    found = {task: {node["label"] for node in lab.lineage(of(task))["nodes"] if node["kind"] == "activity" and node["depth"]}
-             for task in ("square", "read", "alone", "after")}  # fmt: skip
-    mark = lab.mark
-    assert found["square"] == {f"make-{mark}"}
-    assert found["read"] == {f"square-{mark}", f"make-{mark}"}
-    assert found["alone"] == {f"square-{mark}", f"make-{mark}"}
-    assert found["after"] == set()
     assert behind("square") == {"make"}
+    assert behind("read") == {"square", "make"}  # by the file; an equal number of another execution means nothing
+    assert behind("alone") == {"square", "make"}
+    assert behind("after") == set()  # nor does one of a task without a workflow
 
 
 CATALOGUE = """
@@ -301,16 +297,11 @@ def test_the_catalogue_of_data_stores(lab: Any, run: Run, prefix: str) -> None:
         "",
     )
     assert wanted < said
-    (made,) = {line.split(" ")[0] for line in said - wanted}
-    assert said - wanted == {
-        line.replace("<made>", made)
-        for line in expected(
-            '<made:> a provlake:DataStoreInstance ; rdfs:label "scratch MARK" ; provlake:storeType "FILE_SYSTEM" .',
-            lab.mark,
-            "",
-        )
-        for line in [line.replace("<made:>", "<made>")]
-    }
+    (made,) = {line.split(" ")[0].rpartition("/")[2].rstrip(">") for line in said - wanted}
+    turtle = (
+        '<store/MADE> a provlake:DataStoreInstance ; rdfs:label "scratch MARK" ; provlake:storeType "FILE_SYSTEM" .'
+    )
+    assert said - wanted == expected(turtle.replace("MADE", made), lab.mark, "")
 
 
 PROSPECTIVE = """

@@ -91,7 +91,8 @@ class _Facts:
         self.versioned: set[str] = set()
         for subject, predicate, value in _triples(graph):
             if predicate.startswith(PROV):
-                self.links[predicate[len(PROV) :]][subject].append(value)
+                timed = predicate.endswith("AtTime")
+                self.links[predicate[len(PROV) :]][subject].append(_six_digits(value) if timed else value)
             elif predicate == RDF + "type":
                 self.types[subject].append(value)
             elif predicate == PROVLAKE + "version":
@@ -117,8 +118,14 @@ def _triples(graph: Graph | Iterable[str]) -> Iterator[tuple[str, str, str]]:
         yield str(quad.subject)[1:-1], quad.predicate.value, getattr(value, "value", str(value))
 
 
+def _six_digits(time: str) -> str:
+    """A time in UTC with all its microseconds, so that times compare as text; stores leave out zeros at the end."""
+    whole, _, fraction = time.removesuffix("Z").partition(".")
+    return f"{whole}.{fraction:0<6}Z" if time.endswith("Z") else time
+
+
 def _after(earlier: str, later: str) -> bool:
-    """Whether a time is after one that it must not be after. Times of this graph are in UTC, all with six digits."""
+    """Whether a time is after one that it must not be after."""
     return bool(earlier and later) and earlier > later
 
 
