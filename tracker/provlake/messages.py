@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from pllib.provml import iris
 
 from ..errors import RecordError
-from .values import clean_text
+from .values import check_size, clean_text
 
 Json = Any
 
@@ -78,6 +78,7 @@ def read(record: Json) -> Message:
     Raises:
         RecordError: it is none; the message says how to make it right.
     """
+    check_size(record, "$")
     record = _object(record, "$")
     kind = record.get("act_type")
     if kind not in ("workflow", "task", "cycle"):

@@ -5,19 +5,22 @@ A document is refused as a whole, with everything that is wrong with it, since h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
 from pydantic import ValidationError
 
+from ..errors import RecordError
 from ..records import Stage
 from ..specifications import DATA_TYPES, SpecificationForm
 from ..validation import Finding, quoted
 from . import wire
 from .stores import kind_of
-from .values import clean_text
+from .values import check_size, clean_text
 
 Json = Any
+Node = str | tuple[str]
 
 MAX_FINDINGS = 50
 MAX_DEPTH = 16
@@ -51,11 +54,15 @@ def read(body: bytes) -> Plan:
     def members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            duplicates.extend(dict.fromkeys(name for name in names if names.count(name) > 1))
+            counts = Counter(name for name, _ in pairs)
+            duplicates.extend(name for name, count in counts.items() if count > 1)
         return found
 
     document = wire.parse(body, object_pairs_hook=members)
+    try:
+        check_size(document, "the document")
+    except RecordError as error:
+        return Plan(None, [Finding("201", "malformed_document", f"{error.field} has {error.message}")])
     reader = _Reader()
     for name in duplicates:
         reader.tell("202", "duplicate_name", f"{_quoted(name)} is there twice in one object: rename one of them")
@@ -207,48 +214,47 @@ class _Reader:
 
     def _check_flow(self, transformations: Mapping[str, Json]) -> None:
         """Tells of transformations that feed each other in a circle, and of some that are part of themselves."""
-        makers: dict[str, list[str]] = {}
-        for name, about in transformations.items():
-            for attribute in about.get("outputs", {}):
-                makers.setdefault(attribute, []).append(name)
-        feeds = {
-            name: [
-                maker for attribute in about.get("inputs", {}) for maker in makers.get(attribute, []) if maker != name
-            ]
-            for name, about in transformations.items()
-        }
-        parts = {
-            name: [about["part_of"]] for name, about in transformations.items() if isinstance(about.get("part_of"), str)
-        }
-        for links, what in ((feeds, "feed each other"), (parts, "are part of each other")):
-            circle = next(_circles(links), None)
+        parts = {name: [about["part_of"]] for name, about in transformations.items() if about.get("part_of")}
+        for links, what in ((_flow(transformations), "feed each other"), (parts, "are part of each other")):
+            circle = _circle(links)
             if circle:
-                told = " → ".join(map(_quoted, circle))
+                told = " → ".join(_quoted(name) for name in circle if isinstance(name, str))
                 fix = "a loop is planned once, as one round of it"
                 self.tell("204", "cycle", f"the transformations {told} {what} in a circle: {fix}")
 
 
-def _circles(links: Mapping[str, list[str]]) -> Iterator[list[str]]:
-    """Circles in a directed graph, each beginning and ending with the same name."""
-    done: set[str] = set()
+def _flow(transformations: Mapping[str, Json]) -> dict[Node, list[Node]]:
+    """Transformation → what it makes (as a tuple) → transformations that take it.
+
+    What goes in and out of one transformation is only changed there: a chain of such is no circle.
+    """
+    links: dict[Node, list[Node]] = {}
+    for name, about in transformations.items():
+        inputs, outputs = about.get("inputs", {}), about.get("outputs", {})
+        links[name] = [(attribute,) for attribute in outputs if attribute not in inputs]
+        for attribute in inputs:
+            if attribute not in outputs:
+                links.setdefault((attribute,), []).append(name)
+    return links
+
+
+def _circle(links: Mapping[Any, Sequence[Node]]) -> list[Node] | None:
+    """A circle in a directed graph, from a node to itself; ``None`` when there is none."""
+    done: set[Node] = set()
     for start in links:
-        path: list[str] = []
-        stack: list[tuple[str, Iterator[str]]] = []
-        if start not in done:
-            path.append(start)
-            stack.append((start, iter(links.get(start, []))))
-        while stack:
-            name, left = stack[-1]
-            following = next(left, None)
+        path: dict[Node, Iterator[Node]] = {} if start in done else {start: iter(links[start])}
+        while path:
+            node = next(reversed(path))
+            following = next(path[node], None)
             if following is None:
-                done.add(name)
-                path.pop()
-                stack.pop()
+                done.add(node)
+                del path[node]
             elif following in path:
-                yield [*path[path.index(following) :], following]
+                nodes = list(path)
+                return [*nodes[nodes.index(following) :], following]
             elif following not in done:
-                path.append(following)
-                stack.append((following, iter(links.get(following, []))))
+                path[following] = iter(links.get(following, ()))
+    return None
 
 
 def _quoted(value: Json) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 from edge.errors import RequestError
 
 from ..catalogue import CataloguedStore
-from .values import clean_text, pure
+from ..errors import RecordError
+from .values import check_size, clean_text, pure
 
 Json = Any
 
@@ -46,6 +47,10 @@ def catalogued(body: Json) -> CataloguedStore:
     """
     if not isinstance(body, dict):
         raise _refused("$", "no object")
+    try:
+        check_size(body, "$")
+    except RecordError as error:
+        raise _refused(error.field, error.message) from error
     name, given = _text(body, "name"), _text(body, "type")
     host = _host(body)
     identifier = body.get("id") or ""

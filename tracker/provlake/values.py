@@ -27,7 +27,8 @@ MAX_TEXT_BYTES = 1_000_000
 """Bytes of a text that is kept; a longer one is described."""
 MAX_WHOLE = 1000
 """Elements of a structure that is kept whole beside them; a larger one is described."""
-MAX_DEPTH = 64
+MAX_DEPTH = 70
+"""Of a record, whose values are a few levels down."""
 MAX_NODES = 100_000
 
 _REFERENCES = ("data_reference", "kg_reference")
@@ -45,10 +46,9 @@ def converted(
         path: of the values in the record, for errors.
 
     Raises:
-        RecordError: two values come to one name, or there are too many, or they are nested too deep.
+        RecordError: two values come to one name.
     """
     found = _Values(path)
-    _check_size(values, path)
     for name, value in values.items():
         if not name:
             raise RecordError(path, "a value has an empty name: give it a name")
@@ -257,14 +257,19 @@ def _count(value: Json) -> int:
     return nodes
 
 
-def _check_size(values: Mapping[str, Json], path: str) -> None:
+def check_size(found: Json, path: str) -> None:
+    """Checks what came from a client, before anything goes through it in depth.
+
+    Raises:
+        RecordError: there is too much of it, or it is nested too deep.
+    """
     nodes = 0
-    stack: list[tuple[Json, int]] = [(values, 1)]
+    stack: list[tuple[Json, int]] = [(found, 1)]
     while stack:
         value, depth = stack.pop()
         nodes += 1
         if nodes > MAX_NODES:
-            raise RecordError(path, f"more than {MAX_NODES} values: send a data reference or a summary instead")
+            raise RecordError(path, f"more than {MAX_NODES} values: send less, or a data reference instead")
         if depth > MAX_DEPTH:
             raise RecordError(path, f"nested deeper than {MAX_DEPTH}: flatten the value, or send a summary of it")
         stack.extend((child, depth + 1) for child in _children(value))

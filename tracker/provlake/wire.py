@@ -55,7 +55,10 @@ def decode(body: bytes) -> list[Item]:
     records = [found] if isinstance(found, dict) else found
     if not isinstance(records, list):
         raise RequestError(400, "no_batch", "the body is no array of records", field="$", fix=_FIX)
-    return [Item(json.dumps(record, ensure_ascii=True).encode(), record) for record in records]
+    try:
+        return [Item(json.dumps(record).encode("ascii"), record) for record in records]
+    except RecursionError as error:
+        raise _too_deep() from error
 
 
 def parse(body: bytes, **options: Any) -> Json:
@@ -72,7 +75,11 @@ def parse(body: bytes, **options: Any) -> Json:
     except ValueError as error:
         raise RequestError(400, "no_json", f"the body is no JSON: {error}", fix=_FIX) from error
     except RecursionError as error:
-        raise RequestError(413, "too_deep", "the body is nested too deep", fix="flatten the values") from error
+        raise _too_deep() from error
+
+
+def _too_deep() -> RequestError:
+    return RequestError(413, "too_deep", "the body is nested too deep", fix="flatten the values")
 
 
 def _integer(digits: str) -> int | HugeInteger:

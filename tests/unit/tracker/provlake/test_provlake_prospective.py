@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -94,9 +95,22 @@ def test_its_storages_are_data_stores_and_its_attributes_are_found_by_aligned_na
     assert found.meaning == "hyperparameter"
 
 
-def test_a_value_may_go_in_and_out_of_one_transformation() -> None:
-    loop = {"fit": {"input_datasets": attributes("weights"), "output_datasets": attributes("weights")}}
-    assert read(json.dumps({**DOCUMENT, "data_transformations": loop}).encode()).form is not None
+def test_a_value_may_go_in_and_out_of_transformations() -> None:
+    change = {"input_datasets": attributes("table"), "output_datasets": attributes("table")}
+    chain = {"load": {"output_datasets": attributes("table")}, "clean": change, "scale": change}
+    assert read(json.dumps({**DOCUMENT, "data_transformations": chain}).encode()).form is not None
+
+
+def test_a_dense_flow_costs_no_more_than_its_text() -> None:
+    users = {f"u{n}": {"input_datasets": attributes("x")} for n in range(4000)}
+    makers = {f"m{n}": {"output_datasets": attributes("x")} for n in range(4000)}
+    document = json.dumps({**DOCUMENT, "data_transformations": {**users, **makers}}).encode()
+    tracemalloc.start()
+    try:
+        assert read(document).form is not None
+        assert tracemalloc.get_traced_memory()[1] < 200 * len(document)
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
@@ -150,6 +164,18 @@ def test_refused_attributes(change: Json, found: list[tuple[str, str]]) -> None:
 def test_a_name_that_is_twice_in_one_object() -> None:
     body = b'{"dataflow_name": "w", "data_transformations": {"fit": {}, "fit": {}}}'
     assert [finding.type for finding in read(body).findings] == ["duplicate_name"]
+
+
+@pytest.mark.parametrize("large", ["[" * 900 + "]" * 900, "[" + "0," * 100_000 + "0]"])
+def test_a_document_is_bounded(large: str) -> None:
+    (finding,) = read(b'{"dataflow_name": ' + large.encode() + b"}").findings
+    assert finding.number == "201"
+
+
+def test_very_many_names_twice() -> None:
+    body = json.dumps({str(n): 0 for n in range(50_000)})
+    findings = read((body[:-1] + ", " + body[1:]).encode()).findings
+    assert {finding.type for finding in findings} == {"duplicate_name", "malformed_document"} or len(findings) == 50
 
 
 def test_storage_references_may_be_an_object() -> None:

@@ -45,6 +45,14 @@ def test_types(given: Json, kind: Json) -> None:
     assert kind_of(given) == kind
 
 
+def test_a_description_is_bounded() -> None:
+    deep: Json = 1
+    for _ in range(900):
+        deep = [deep]
+    with pytest.raises(RequestError, match="nested deeper"):
+        catalogued({**PG, "custom_metadata": deep})
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
