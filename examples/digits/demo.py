@@ -11,10 +11,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -22,62 +19,26 @@ sys.path.insert(0, str(CHECKOUT))
 
 from rich.console import Console  # noqa: E402 - after the path of the checkout
 
-from deploy.state import read_run  # noqa: E402
-from examples.digits.questions import questions, show  # noqa: E402
+from examples.common.stack import Scripts, default_data, finished, services, settled  # noqa: E402
+from examples.common.tables import show  # noqa: E402
+from examples.digits.questions import questions  # noqa: E402
 from pllib import PllibError  # noqa: E402
 from pllib.query import Client  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 
 
-def services(console: Console, data: Path) -> dict[str, str]:
-    """Addresses of running services by name; started when they do not run."""
-    status = [sys.executable, "-m", "deploy", "status", "--data", str(data)]
-    if subprocess.run(status, cwd=CHECKOUT, capture_output=True, check=False).returncode != 0:
-        # What is left of a stack in which something does not work is stopped first; nothing happens where none runs.
-        subprocess.run([*status[:3], "down", *status[4:]], cwd=CHECKOUT, capture_output=True, check=False)
-        console.print("[bold]Starting the services[/bold]")
-        started = subprocess.run(
-            [sys.executable, "-m", "deploy", "up", "--detach", "--data", str(data)], cwd=CHECKOUT, check=False
-        )
-        if started.returncode != 0:
-            raise SystemExit(started.returncode)
-    run = read_run(data)
-    if run is None:
-        raise SystemExit(f"the services in {data} did not say where they are")
-    return run.urls
-
-
-def script(name: str, *arguments: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, str(HERE / f"{name}.py"), *arguments], env=environment)
-
-
-def finished(process: subprocess.Popen[bytes], name: str) -> None:
-    if process.wait() != 0:
-        raise SystemExit(f"{name}.py failed")
-
-
-def run_scripts(console: Console, work: Path, epochs: int, query_url: str, environment: dict[str, str]) -> None:
+def run_scripts(console: Console, scripts: Scripts, work: Path, epochs: int, query_url: str) -> None:
     """Curates, prepares and learns, in one process each; a fourth watches the learning."""
     for name in ("curate", "prepare"):
         console.print(f"[bold]{name}[/bold]")
-        finished(script(name, "--work", str(work), environment=environment), name)
+        scripts.run(name, "--work", str(work))
     console.print("[bold]train[/bold], and meanwhile another process asks how it goes")
     since = datetime.datetime.now(datetime.timezone.utc).isoformat()
-    training = script("train", "--work", str(work), "--epochs", str(epochs), environment=environment)
-    watching = script("watch", "--query-url", query_url, "--since", since, environment=environment)
+    training = scripts.start("train", "--work", str(work), "--epochs", str(epochs))
+    watching = scripts.start("watch", "--query-url", query_url, "--since", since)
     finished(training, "train")
     finished(watching, "watch")
-
-
-def settled(client: Client, expected: int, seconds: float = 30.0) -> None:
-    """Waits until all models that were learnt are in the graph."""
-    deadline = time.monotonic() + seconds
-    query = "SELECT (COUNT(DISTINCT ?m) AS ?n) { ?m a provml:Model ; prov:wasGeneratedBy ?t . ?t prov:endedAtTime ?e }"
-    while client.sparql(query)[0]["n"] < expected:
-        if time.monotonic() > deadline:
-            raise SystemExit("the provenance of the models did not arrive")
-        time.sleep(0.1)
 
 
 def demo(console: Console, data: Path, epochs: int) -> None:
@@ -85,17 +46,11 @@ def demo(console: Console, data: Path, epochs: int) -> None:
     urls = services(console, data)
     work = data / "demo"
     work.mkdir(parents=True, exist_ok=True)
-    environment = {
-        **os.environ,
-        "PLLIB_URL": urls["tracker"],
-        "PLLIB_SPOOL": str(data / "spool"),
-        "PYTHONPATH": str(CHECKOUT),
-    }
     client = Client(urls["query_engine"])
 
-    run_scripts(console, work, epochs, urls["query_engine"], environment)
+    run_scripts(console, Scripts(HERE, data, urls), work, epochs, urls["query_engine"])
+    settled(urls["tracker"])
     results = json.loads((work / "results.json").read_text())
-    settled(client, len(results))
     best = max(results, key=lambda result: result["validation"]["accuracy"])
     console.rule(f"seven questions about the best model, {best['model']}")
     for question in questions(best):
@@ -117,7 +72,7 @@ def main() -> int:
     parser.add_argument(
         "--data",
         type=Path,
-        default=Path(os.environ.get("PLLIB_DATA") or CHECKOUT / "data"),
+        default=default_data(),
         help="the services' folder (default: PLLIB_DATA, else ./data)",
     )
     parser.add_argument("--epochs", type=int, default=30, help="passes over each training set (default 30)")

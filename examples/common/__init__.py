@@ -1,0 +1,1 @@
+"""What the examples share: a stack to run on, scripts as processes, and answers as tables."""
