@@ -13,6 +13,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from functools import lru_cache
 from typing import Any, Iterable, Mapping, Optional, Sequence, Union
 
@@ -93,8 +94,18 @@ class Literal:
         return f"{quoted}^^<{self.datatype}>" if self.datatype else quoted
 
 
+class Unbound(Enum):
+    """No value: the parameter's variable stays unbound, so that it fits everything."""
+
+    UNBOUND = "UNDEF"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+UNBOUND = Unbound.UNBOUND
 Value = Union[Iri, Literal]
-Binding = Union[Iri, Literal, str, int, float, bool, datetime, Sequence[Union[Iri, Literal]]]
+Binding = Union[Iri, Literal, Unbound, str, int, float, bool, datetime, Sequence[Union[Iri, Literal]]]
 """What a parameter may be bound to; Python values stand for their literals."""
 
 
@@ -168,4 +179,4 @@ def _is_block(window: list[Token]) -> bool:
 
 def _terms(binding: Binding) -> str:
     values: Iterable[Any] = binding if isinstance(binding, (list, tuple, set, frozenset)) else (binding,)
-    return " ".join(str(value if isinstance(value, (Iri, Literal)) else Literal.of(value)) for value in values)
+    return " ".join(str(value if isinstance(value, (Iri, Literal, Unbound)) else Literal.of(value)) for value in values)

@@ -13,14 +13,15 @@ import tomllib
 from query_engine.analyses.form import Analysis, parse
 from query_engine.errors import BadParameter, Conflict, NotFound, QueryEngineError
 
-FOLDER = Path(__file__).parent / "papers"
+FOLDERS = tuple(Path(__file__).parent / name for name in ("papers", "stores"))
 MAX_STORED = 1000
 
 
 @cache
 def built_in() -> dict[str, Analysis]:
-    """The papers' questions by name."""
-    found = [parse(tomllib.loads(path.read_text(encoding="utf-8"))) for path in sorted(FOLDER.glob("*.toml"))]
+    """Those that come with the query engine, by name: the papers' questions, then those across stores and workflows."""
+    paths = [path for folder in FOLDERS for path in sorted(folder.glob("*.toml"))]
+    found = [parse(tomllib.loads(path.read_text(encoding="utf-8"))) for path in paths]
     return {analysis.name: analysis for analysis in found}
 
 

@@ -28,7 +28,11 @@ class Parameter(Strict):
         "`text`, `number`; `literal`: whatever value reads so; `iri`: a resource by id or IRI."
     )
     description: str = Field(min_length=1)
-    default: Optional[Scalar] = Field(None, description="Without one the parameter must be given.")
+    default: Optional[Scalar] = Field(None, description="Its value when none is given.")
+    optional: bool = Field(
+        False,
+        description="Whether it may be left out; the variable is then unbound. Else, with no default, it must be given.",
+    )
 
     @field_validator("name")
     @classmethod

@@ -11,13 +11,13 @@ from pllib.provml.vocabulary import SPARQL_PREFIXES, XSD
 from query_engine.aliases import Aliases, load
 from query_engine.analyses.form import STORE, Analysis, Parameter, Pivot
 from query_engine.analyses.rows import bounded_rows
-from query_engine.binding import Iri, Literal, bind
+from query_engine.binding import UNBOUND, Iri, Literal, Unbound, bind
 from query_engine.errors import BadParameter, NotFound
 from query_engine.lineage_start import Start, Starts
 from query_engine.names import Names
 from query_engine.store import Row, StoreClient
 
-Bound = Union[Iri, Literal, list[Union[Iri, Literal]]]
+Bound = Union[Iri, Literal, Unbound, list[Union[Iri, Literal]]]
 
 _STATES = f"""{SPARQL_PREFIXES}SELECT ?state (MAX(?at) AS ?newest) WHERE {{
   VALUES ?data {{}}
@@ -47,7 +47,10 @@ class Runner:
         for parameter in analysis.parameters:
             value = given.get(parameter.name, parameter.default)
             if value is None or value == "":
-                raise BadParameter(f"{parameter.name} is missing: {parameter.description}", field=parameter.name)
+                if not parameter.optional:
+                    raise BadParameter(f"{parameter.name} is missing: {parameter.description}", field=parameter.name)
+                bound[parameter.name], told[parameter.name] = UNBOUND, None
+                continue
             bound[parameter.name], told[parameter.name] = await self._bind(parameter, value, given.get(STORE), aliases)
         query = bind(analysis.sparql, bound)
         started = time.monotonic()

@@ -184,6 +184,38 @@ def test_tuning_a_model_further_is_a_training_of_its_own(engine, ask):
     assert [row["training"] for row in ask("q4", dataset="first.npz", store="s")] == [first]
 
 
+def test_values_that_are_handed_on_keep_the_names_of_their_own_task(engine, ask):
+    graph = Graph()
+    run = graph.run("sweep", "1", learning=True)
+    data, model = graph.data("s", "sweep.npz", "v1"), graph.data("s", "sweep.pkl", "v1")
+    split, advise = graph.task(run, "split", 0), graph.task(run, "advise", 1)
+    graph.use(split, "sweep_speed", 7)
+    graph.writes(split, "train", data, "dataset")
+    fit = graph.task(run, "fit", 2, stage="training", start=1)
+    graph.reads(fit, "train", data, "dataset")
+    graph.hand(fit, graph.generate(advise, "best_rate", 0.5, "hyperparameter"), name="learning_rate")
+    final = graph.generate(fit, "loss", 0.25, "evaluation_measure")
+    graph.writes(fit, "model", model, "model")
+    epoch = graph.task(run, "epoch", 3, "section", "training", fit, end=2)
+    batch = graph.task(run, "batch", 4, "section", "training", epoch, end=1)
+    graph.generate(batch, "loss", 0.5, "evaluation_measure")
+    judge = graph.task(run, "judge", 5, stage="evaluation", start=2)
+    graph.reads(judge, "model", model, "model")
+    accuracy = graph.generate(judge, "accuracy", 0.75, "evaluation_measure")
+    choose = graph.task(run, "choose", 6, start=3)
+    graph.hand(choose, final, name="loss of the first")
+    graph.hand(choose, accuracy, name="accuracy of the first")
+    load(engine, graph)
+    facts = {"learning_rate": 0.5, "loss": 0.25, "evaluation accuracy": 0.75}
+    (row,) = ask("q3", dataset="sweep.npz", store="s")
+    assert row == {"training": fit, "model": model, "path": "sweep.pkl", "least": 0.25, **facts}
+    (row,) = ask("q7", attribute="sweep_speed", value="7")
+    assert row == {"training": fit, "path": "sweep.pkl", "least": 0.5, **facts}
+    (row,) = ask("q5", attribute="sweep_speed", value="7")
+    about = {"training": fit, "path": "sweep.pkl", "epoch": epoch, "epoch_started": row["epoch_started"], "average": 1.0}
+    assert row == {**about, "evaluation accuracy": 0.75}
+
+
 def test_a_set_that_nobody_saw_being_written_is_found_where_there_is_but_one(engine, ask):
     graph = Graph()
     run = graph.run("remote", "1", learning=True)
@@ -193,6 +225,59 @@ def test_a_set_that_nobody_saw_being_written_is_found_where_there_is_but_one(eng
     graph.generate(fit, "loss", 0.5, "evaluation_measure")
     load(engine, graph)
     assert [row["training"] for row in ask("q3", dataset="s3://bucket/train")] == [fit]
+
+
+def shares(ask: Callable[..., list[dict[str, Any]]], *about: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """Rows of ``shared-data``, without the data's id; with ``about``, only those of these stores."""
+    rows = ask("shared-data", **parameters)
+    assert all(row["data"].startswith("data/") for row in rows)
+    return [
+        (row["store"], row["key"], row["wrote"], row["used"], row["certain"])
+        for row in rows
+        if not about or row["store"] in about
+    ]
+
+
+def test_shared_data_are_what_one_workflow_wrote_and_another_used(ask):
+    sets = {(image_range, part) for image_range in ("0-899", "0-1796") for part in ("train", "validation", "test")}
+    expected = [("digits", "curated.npz", "curate", "prepare", True)] * 2  # an old state and a new one
+    expected += [("digits", f"{image_range}/{part}.npz", "prepare", "train", True) for image_range, part in sets]
+    old = [("digits", f"0-899/{part}.npz", "prepare", "train", True) for part in ("train", "validation", "test")]
+    assert sorted(shares(ask, "digits", "scikit-learn")) == sorted(expected + old)
+    states = {row["data"] for row in ask("shared-data", workflow="curate")}
+    assert states == {"data/digits/curated.npz/s1-new", "data/digits/curated.npz/s1-old"}
+    assert sorted(shares(ask, "digits", workflow="train")) == sorted(expected[2:] + old)
+    assert shares(ask, workflow="nobody's") == []
+
+
+def test_shared_data_of_which_not_all_is_known_are_told_as_such(engine, ask):
+    graph = Graph()
+    writer, reader, other = (graph.task(graph.run(name, "1"), "step", 0) for name in ("writer", "reader", "other"))
+    graph.writes(writer, "out", graph.data("disk", "seen", "v1"))
+    graph.writes(writer, "out", graph.written(writer, "disk", "unseen"))
+    graph.writes(writer, "out", graph.data("disk", "unused", "v1"))
+    graph.writes(writer, "out", graph.data("old", "moved", "v1"))
+    graph.reads(writer, "out", graph.data("disk", "own", "v1"))  # the name of an output, too
+    graph.reads(reader, "in", graph.data("disk", "seen"))  # the state that was read is not known
+    graph.reads(reader, "in", graph.data("disk", "unseen", "v7"))  # the state that was written is not known
+    graph.reads(reader, "in", graph.data("disk", "unused", "v2"))  # another state than what was written
+    for each in (reader, other):
+        graph.reads(each, "in", graph.data("found", "twice", "v1"))
+        graph.reads(each, "in", graph.data("found", f"once by {each.split('/')[1]}", "v1"))
+    graph.reads(reader, "in", graph.data("new", "moved", "v1"))
+    graph.reads(other, "in", graph.data("new", "moved", "v2"))
+    load(engine, graph)
+    known = [
+        ("disk", "seen", "writer", "reader", False),
+        ("disk", "unseen", "writer", "reader", False),
+        ("found", "twice", None, "other", None),
+        ("found", "twice", None, "reader", None),
+    ]
+    assert shares(ask, "disk", "found", "old", "new") == known
+    graph.say("store/new", "provlake:sameStoreAs", "store/old")
+    load(engine, graph)
+    assert shares(ask, "disk", "found", "old", "new") == [*known, ("new", "moved", "writer", "reader", True)]
+    assert shares(ask, workflow="other") == [known[2]]
 
 
 def test_the_listings_of_the_papers_run_as_they_are(engine):

@@ -8,7 +8,7 @@ import pytest
 
 from pllib.provml.vocabulary import XSD
 from query_engine.analyses import catalogue, form, running
-from query_engine.binding import Literal
+from query_engine.binding import UNBOUND, Literal, bind
 from query_engine.errors import BadParameter, Conflict, NotFound, Unprocessable
 
 OWN = {
@@ -27,7 +27,7 @@ def changed(**parts):
 
 def test_the_papers_seven_questions_are_there_each_with_its_place_in_the_taxonomy():
     found = catalogue.built_in()
-    assert list(found) == [f"q{number}" for number in range(1, 8)]
+    assert list(found) == [*(f"q{number}" for number in range(1, 8)), "shared-data"]
     facets = {
         name: (a.taxonomy.data, a.taxonomy.execution_timing, a.taxonomy.training_timing, a.taxonomy.direction)
         for name, a in found.items()
@@ -69,9 +69,9 @@ def test_own_analyses_are_kept_replaced_and_deleted(tmp_path):
     assert kept.store(analysis) is True
     assert kept.store(analysis) is False
     assert catalogue.Catalogue(tmp_path).get("models-of-person") == analysis
-    assert len(kept.all()) == 8
+    assert len(kept.all()) == 9
     (tmp_path / "analyses" / "broken.json").write_text("{")
-    assert len(kept.all()) == 8
+    assert len(kept.all()) == 9
     kept.delete("models-of-person")
     with pytest.raises(NotFound, match="models-of-person"):
         kept.get("models-of-person")
@@ -107,6 +107,13 @@ def test_a_number_is_looked_for_as_text_integer_and_double_in_the_forms_that_are
     assert ("1e-05", XSD + "double") in {
         (term.lexical, term.datatype) for term in running.readings(1e-05) if isinstance(term, Literal)
     }
+
+
+def test_an_optional_parameter_that_is_not_given_leaves_its_variable_unbound():
+    query = "SELECT ?s { VALUES ?o {} ?s ?p ?o }"
+    assert bind(query, {"o": UNBOUND}) == "SELECT ?s { VALUES ?o {UNDEF} ?s ?p ?o }"
+    analysis = form.parse(changed(parameters=[{**OWN["parameters"][0], "optional": True}]))
+    assert analysis.parameters[0].optional
 
 
 def test_a_pivot_makes_one_row_a_subject_and_one_column_a_name():

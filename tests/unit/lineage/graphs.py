@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import unquote
 
 from pllib.provml import iris
 from pllib.provml.vocabulary import (
@@ -114,7 +115,7 @@ class Graph:
     def generate(self, activity: str, name: str, value: Any, meaning: str | None = None, match: bool = False) -> str:
         """A value that an activity generated (identity rule 1, with ``match`` rule 5)."""
         entity = f"{activity}/{iris.encode(name)}"
-        self._value(entity, activity, name, value, meaning)
+        self._value(entity, activity, name, value, meaning, "provlake:hasOutput")
         self.say(entity, "prov:wasGeneratedBy", activity)
         if match:
             self.say(entity, "prov:specializationOf", self._equal(activity, name, value, meaning))
@@ -128,9 +129,10 @@ class Graph:
             self.say(generated, "prov:specializationOf", entity)
         return entity
 
-    def hand(self, activity: str, *entities: str) -> None:
-        """Explicit use of what another activity generated (rule 2)."""
+    def hand(self, activity: str, *entities: str, name: str | None = None) -> None:
+        """Explicit use of what another activity generated (rule 2), under the name that it has there or another one."""
         for entity in entities:
+            self._as(activity, name or unquote(entity.rpartition("/")[2]), entity, None, "provlake:hasInput")
             self.say(activity, "prov:used", entity)
             self.say(activity, "prov:wasInformedBy", entity.rpartition("/")[0])
 
@@ -138,19 +140,24 @@ class Graph:
         _, workflow, execution = activity.split("/")[:3]
         code = {bool: "b", int: "i", float: "d", str: "s"}.get(type(value), "j")
         entity = f"value/{workflow}/{execution}/{iris.encode(name)}/{iris.value_key(code, str(value))}"
-        self._value(entity, activity, name, value, meaning)
+        self._value(entity, activity, name, value, meaning, "provlake:hasInput")
         return entity
 
-    def _value(self, entity: str, activity: str, name: str, value: Any, meaning: str | None) -> None:
+    def _value(
+        self, entity: str, activity: str, name: str, value: Any, meaning: str | None, direction: str | None
+    ) -> None:
         self.literal(entity, "prov:value", value)
-        self.say(entity, "prov:wasDerivedFrom", self._attribute(activity.split("/")[1], name, meaning))
-        if meaning is not None:
-            self.say(entity, "a", SEMANTICS[meaning].value)
+        self._as(activity, name, entity, meaning, direction)
 
-    def _attribute(self, workflow: str, name: str, meaning: str | None) -> str:
+    def _attribute(self, activity: str, name: str, meaning: str | None, direction: str | None) -> str:
+        """An attribute, as an input or output of the plan of an activity; of a fact, as neither."""
+        _, workflow, _, *rest = activity.split("/")
         attribute = f"workflow/{workflow}/attribute/{iris.encode(name)}"
         self.say(attribute, "a", SEMANTICS[meaning].attribute if meaning else "provlake:Attribute")
         self.literal(attribute, "rdfs:label", name)
+        if direction is not None:
+            plan = f"workflow/{workflow}" + (f"/transformation/{rest[0]}" if rest else "")
+            self.say(plan, direction, attribute)
         return attribute
 
     # -- data ---------------------------------------------------------------------------------------------------------
@@ -178,16 +185,16 @@ class Graph:
 
     def reads(self, activity: str, name: str, entity: str, meaning: str | None = None) -> None:
         """An activity used data under the name of one of its attributes."""
-        self._as(activity, name, entity, meaning)
+        self._as(activity, name, entity, meaning, "provlake:hasInput")
         self.say(activity, "prov:used", entity)
 
     def writes(self, activity: str, name: str, entity: str, meaning: str | None = None) -> None:
         """An activity generated data under the name of one of its attributes."""
-        self._as(activity, name, entity, meaning)
+        self._as(activity, name, entity, meaning, "provlake:hasOutput")
         self.say(entity, "prov:wasGeneratedBy", activity)
 
-    def _as(self, activity: str, name: str, entity: str, meaning: str | None) -> None:
-        self.say(entity, "prov:wasDerivedFrom", self._attribute(activity.split("/")[1], name, meaning))
+    def _as(self, activity: str, name: str, entity: str, meaning: str | None, direction: str | None) -> None:
+        self.say(entity, "prov:wasDerivedFrom", self._attribute(activity, name, meaning, direction))
         if meaning is not None:
             self.say(entity, "a", SEMANTICS[meaning].value)
 
@@ -197,7 +204,7 @@ class Graph:
         parts = entity.split("/")
         version = parts[3] if len(parts) > 3 else "-"
         fact = f"{'/'.join(parts[:3])}/{version}/{iris.encode(name)}/{iris.value_key(code, str(value))}"
-        self._value(fact, activity, name, value, meaning)
+        self._value(fact, activity, name, value, meaning, None)
         self.say(entity, "prov:hadMember", fact)
         return fact
 
