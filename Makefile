@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench up down clean
+.PHONY: help demo demo-seismic test check bench up down clean
 MAKEFLAGS += --no-print-directory
 
 ARGS ?=
@@ -16,12 +16,17 @@ prepare = @$(BASE_PYTHON) -m deploy.environment
 
 help:  ## this list
 	@echo "make TARGET [ARGS=\"...\"]"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 | \2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 | \2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
 
 demo:  ## three scripts on real data, captured while they run, and the answers about them
 	$(need_python)
 	$(prepare) demo
 	@$(PYTHON) examples/digits/demo.py $(ARGS)
+
+demo-seismic:  ## four workflows over files, documents and triples, and the questions of the ProvLake papers about them
+	$(need_python)
+	$(prepare) demo
+	@$(PYTHON) examples/seismic/demo.py $(ARGS)
 
 test:  ## all tests; ARGS are pytest's
 	$(need_python)

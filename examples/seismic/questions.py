@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,15 @@ def ask(console: Console, client: Client, model: str, training_set: str, slice_r
         show(console, client, question)
     for name, listing in listings().items():
         rows = client.sparql(listing)
-        show_rows(console, name, "the papers' listing, as printed", rows, list(rows[0]) if rows else [], 3)
-    fed = descendants(client, raw, grain="task")
-    columns = ["depth", "workflow", "label", "type", "store", "status"]
-    show_rows(console, "forward", f"What did the raw file {raw} feed?", fed, columns, 12)
+        told = f"{name}.rq, the papers' listing as printed: {len(rows)} rows"
+        show_rows(console, "listing", told, rows, list(rows[0]) if rows else [], 2)
+    tasks = counted(descendants(client, raw, grain="task"))
+    show_rows(console, "forward", f"What did the raw file {raw} feed?", tasks, list(tasks[0]), 12)
     models = descendants(client, raw, type="Model")
-    show_rows(console, "models", f"Which models descend from {raw}?", models, ["depth", "label"], 6)
+    show_rows(console, "forward", f"Which models descend from {raw}?", models, ["label", "store", "depth"], 6)
+
+
+def counted(nodes: list[Row]) -> list[Row]:
+    """What a lineage came by, in short: how many executions of each transformation."""
+    steps = Counter((node["workflow"], node["label"]) for node in nodes if node["kind"] == "activity")
+    return [{"workflow": workflow, "step": step, "executions": count} for (workflow, step), count in steps.items()]

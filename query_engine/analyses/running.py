@@ -161,6 +161,7 @@ def pivoted(rows: list[dict[str, Any]], pivot: Pivot) -> tuple[list[str], list[d
     """
     table: dict[tuple[Any, ...], dict[str, Any]] = {}
     names: dict[str, None] = {}
+    several: set[tuple[Any, ...]] = set()  # cells that hold several values: a single value may itself be a list
     for row in rows:
         key = tuple(_hashable(row.get(name)) for name in pivot.rows)
         found = table.setdefault(key, {name: row.get(name) for name in pivot.rows})
@@ -172,9 +173,10 @@ def pivoted(rows: list[dict[str, Any]], pivot: Pivot) -> tuple[list[str], list[d
         value = row.get(pivot.value)
         if column not in found:
             found[column] = value
-        elif isinstance(found[column], list):
+        elif (*key, column) in several:
             found[column].append(value)
         elif found[column] != value:
+            several.add((*key, column))
             found[column] = [found[column], value]
     columns = [*pivot.rows, *sorted(names)]
     return columns, [{name: row.get(name) for name in columns} for row in table.values()]

@@ -212,7 +212,13 @@ def test_values_that_are_handed_on_keep_the_names_of_their_own_task(engine, ask)
     (row,) = ask("q7", attribute="sweep_speed", value="7")
     assert row == {"training": fit, "path": "sweep.pkl", "least": 0.5, **facts}
     (row,) = ask("q5", attribute="sweep_speed", value="7")
-    about = {"training": fit, "path": "sweep.pkl", "epoch": epoch, "epoch_started": row["epoch_started"], "average": 1.0}
+    about = {
+        "training": fit,
+        "path": "sweep.pkl",
+        "epoch": epoch,
+        "epoch_started": row["epoch_started"],
+        "average": 1.0,
+    }
     assert row == {**about, "evaluation accuracy": 0.75}
 
 

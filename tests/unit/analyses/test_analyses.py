@@ -132,3 +132,11 @@ def test_a_pivot_makes_one_row_a_subject_and_one_column_a_name():
         {"model": "b", "loss": None, "lr": [0.2, 0.3], "model (value)": None},
         {"model": "c", "loss": None, "lr": None, "model (value)": None},
     ]
+
+
+def test_a_pivot_keeps_a_value_that_is_a_list_apart_from_several_values():
+    rows = [{"data": "a", "name": "corners", "value": value} for value in ([1, 2], [1, 2], [3, 4], [5, 6])]
+    _, table = running.pivoted(rows[:2], form.Pivot(rows=["data"], name="name", value="value"))
+    assert table == [{"data": "a", "corners": [1, 2]}]
+    _, table = running.pivoted(rows[1:], form.Pivot(rows=["data"], name="name", value="value"))
+    assert table == [{"data": "a", "corners": [[1, 2], [3, 4], [5, 6]]}]
