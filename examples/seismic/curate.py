@@ -48,7 +48,7 @@ def names(geology: rdflib.Graph, place: str) -> dict[str, str]:
 def curate(wf: Any, work: Path, raw: Path, documents: Documents, geology: rdflib.Graph) -> None:
     """One survey, from three stores to one curated item."""
     name = raw.stem
-    with wf.task("read", used={"raw": pllib.data(raw, store="raw")}) as read:
+    with wf.task("read", used={"raw": pllib.data(raw, store="raw"), "format": "SEG-Y revision 1"}) as read:
         volume = segy.read(raw)
         read.generated(amplitudes=volume.amplitudes, number_of_slices=volume.slices)
 
