@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Optional, Sequence
 from urllib.parse import urlsplit
 
+from edge.errors import SettingsError
 from edge.listening import serve
 from query_engine.app import create_app
+from query_engine.poly.registry import Registry, load
 from query_engine.settings import LOOPBACK_HOSTS, Settings
 
 _EPILOG = """Each option can also be set in the environment: PLLIB_QUERY_HOST, PLLIB_QUERY_PORT, PLLIB_STORE_URL,
-PLLIB_BASE, PLLIB_QUERY_TIMEOUT, PLLIB_QUERY_MAX_ROWS, PLLIB_QUERY_MAX_BYTES, PLLIB_QUERY_DATA; an option given here wins.
+PLLIB_BASE, PLLIB_QUERY_TIMEOUT, PLLIB_QUERY_MAX_ROWS, PLLIB_QUERY_MAX_BYTES, PLLIB_QUERY_DATA,
+PLLIB_QUERY_STORES; an option given here wins.
 
 Try it: curl 'http://127.0.0.1:8472/v1/executions?status=running'
         curl http://127.0.0.1:8472/sparql --data-urlencode 'query=SELECT * WHERE { ?s ?p ?o } LIMIT 5'"""
@@ -43,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         help="bytes of a SPARQL answer (%(default)s)",
     )
     add("--data", type=Path, default=env("PLLIB_QUERY_DATA"), help="folder for stored queries (none: not kept)")
+    add("--stores", type=Path, default=env("PLLIB_QUERY_STORES"), help="TOML file of the data stores to read (none)")
     add("--allowed-host", action="append", default=[], help="a further name that requests may use (repeat)")
     add("--insecure", action="store_true", help="allow to listen beyond loopback, where anyone may read everything")
     return parser
@@ -73,6 +77,13 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         parser.error("--base must end in / or #")
 
 
+def _stores(parser: argparse.ArgumentParser, file: Optional[Path]) -> Registry:
+    try:
+        return Registry() if file is None else load(file)
+    except SettingsError as error:
+        parser.error(str(error))
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Runs until interrupted; 0 then, 2 for options that cannot be used."""
     parser = _parser()
@@ -85,6 +96,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         max_rows=options.max_rows,
         max_bytes=options.max_bytes,
         data=options.data,
+        stores=_stores(parser, options.stores),
         hosts=(*LOOPBACK_HOSTS, options.host, *options.allowed_host),
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -25,6 +25,7 @@ from query_engine import (
 )
 from query_engine.analyses import routes as analyses
 from query_engine.middleware import KeepEncoding, KnownHosts, Measured
+from query_engine.poly import routes as poly
 from query_engine.settings import Settings
 from query_engine.store import StoreClient
 
@@ -60,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
         agents,
         lineage_routes,
         analyses,
+        poly,
         sparql,
         identifiers,
         operations,

@@ -4,10 +4,12 @@
 
     QueryEngineError
     ├── BadQuery              400  the SPARQL text is malformed, or asks for what is refused
+    ├── BadSql                400  so is the SQL text of a query over stores
     ├── BadParameter          400  a parameter of a REST request cannot be used
     │   └── BadCursor         400  a page cursor that this server did not make
     ├── ReadOnly              403  an update
     ├── NotFound              404
+    │   └── NoData            404  none of the data that provenance refers to can be read
     ├── NotAcceptable         406  no format the client accepts
     ├── Conflict              409  a name that is taken
     ├── TooLarge              413  the query or its answer
@@ -16,6 +18,7 @@
     ├── BadTerm               422  a value that is no IRI or no RDF literal
     ├── StoreFailed           502  the store answered, but not what SPARQL says
     ├── StoreUnavailable      503  the store does not answer
+    ├── Busy                  503  as many queries over stores as can be are running
     └── QueryTimeout          504  the time limit of a query
 
 Every answer that is no success has the same body:
@@ -60,6 +63,12 @@ class BadQuery(QueryEngineError):
     fix = "Correct the SPARQL text; the message says where."
 
 
+class BadSql(QueryEngineError):
+    status = 400
+    code = "bad_sql"
+    fix = "Correct the SQL text: one SELECT over `prov` and the tables of `data`."
+
+
 class BadParameter(QueryEngineError):
     status = 400
     code = "bad_parameter"
@@ -81,6 +90,11 @@ class NotFound(QueryEngineError):
     status = 404
     code = "not_found"
     fix = "Check the spelling; what was captured seconds ago may still be on its way."
+
+
+class NoData(NotFound):
+    code = "no_data"
+    fix = "See /v1/poly/stores for the registered stores, and /v1/data for what provenance refers to."
 
 
 class NotAcceptable(QueryEngineError):
@@ -131,6 +145,12 @@ class StoreUnavailable(QueryEngineError):
     fix = "Start the triple store, or point --store-url at it; then ask again."
 
 
+class Busy(QueryEngineError):
+    status = 503
+    code = "busy"
+    fix = "Ask again in a moment."
+
+
 class QueryTimeout(QueryEngineError):
     status = 504
     code = "query_timeout"
@@ -144,7 +164,7 @@ def error_body(code: str, message: str, field: Optional[str], fix: str) -> dict[
 
 async def _engine_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, QueryEngineError)  # noqa: S101 - narrows what Starlette types as Exception
-    headers = {"Retry-After": "2"} if isinstance(error, StoreUnavailable) else None
+    headers = {"Retry-After": "2"} if isinstance(error, (StoreUnavailable, Busy)) else None
     return JSONResponse(error_body(error.code, error.message, error.field, error.fix), error.status, headers)
 
 

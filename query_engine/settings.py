@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Optional
 
 from pllib.provml.iris import DEFAULT_BASE
+from query_engine.poly.registry import Registry
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
@@ -22,6 +23,7 @@ class Settings:
         max_rows: rows of an answer of the SPARQL endpoint (statements, of a graph).
         max_bytes: bytes of an answer of the SPARQL endpoint.
         data: folder for what the query engine keeps itself (stored queries); none when not given.
+        stores: the data stores that queries may read beside the provenance.
         hosts: names that requests may call this server by, without port.
     """
 
@@ -31,6 +33,7 @@ class Settings:
     max_rows: int = 100_000
     max_bytes: int = 256 * 1024 * 1024
     data: Optional[Path] = None
+    stores: Registry = field(default_factory=Registry)
     hosts: tuple[str, ...] = field(default=LOOPBACK_HOSTS)
 
     @property

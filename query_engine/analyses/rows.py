@@ -17,7 +17,13 @@ MAX_BYTES = 64 * 1024 * 1024
 
 
 async def bounded_rows(store: StoreClient, query: str, most: int = MAX_ROWS) -> tuple[list[Row], bool]:
-    """The solutions of a SELECT query, and whether there are more than ``most``.
+    """The solutions of a SELECT query, and whether there are more than ``most``; raises as :func:`bounded_table`."""
+    _, rows, cut = await bounded_table(store, query, most)
+    return rows, cut
+
+
+async def bounded_table(store: StoreClient, query: str, most: int = MAX_ROWS) -> tuple[list[str], list[Row], bool]:
+    """The variables of a SELECT query, its solutions, and whether there are more than ``most``.
 
     Raises:
         TooLarge: they have more than 64 MB.
@@ -40,7 +46,8 @@ async def bounded_rows(store: StoreClient, query: str, most: int = MAX_ROWS) -> 
             else StoreFailed(f"the store broke off its answer: …{text}")
         )
     try:
-        bindings = orjson.loads(kept)["results"]["bindings"]
-        return [{name: term(value) for name, value in row.items()} for row in bindings], cut.full
+        document = orjson.loads(kept)
+        rows = [{name: term(value) for name, value in row.items()} for row in document["results"]["bindings"]]
+        return list(document["head"]["vars"]), rows, cut.full
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise StoreFailed("the store's answer is no result of a SELECT query") from error

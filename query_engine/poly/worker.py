@@ -1,0 +1,145 @@
+"""``python -m query_engine.poly.worker``: answers one query and ends.
+
+Reads one line of JSON (the job) from standard input, and then waits there for its end: when the service goes, so does
+this process. Writes one line of JSON and behind it the rows. Nothing of a client's comes by arguments or environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import sys
+import threading
+from typing import Any
+
+import duckdb
+
+from query_engine.poly import answer
+from query_engine.poly.databases import quoted
+from query_engine.poly.reading import BadData, Reader, Report, brief
+from query_engine.poly.statement import BadStatement, check
+
+PROVENANCE = "prov"
+_THREADS = 2
+_MB = 1024 * 1024
+_BESIDE_MB = 1024
+"""Megabytes of addresses beside the engine's memory: code, stacks, what is reserved and never touched."""
+_FILE_BYTES = 16 * _MB
+"""No file is written, but for the shared memory beside a SQLite database with a write-ahead log."""
+
+
+class Refused(Exception):
+    """A query that has no answer: a code for the service, and a message."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def main() -> int:
+    """Runs the job on standard input; always 0 when there is an answer or a refusal."""
+    job = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_the_service, daemon=True).start()
+    _limit(job)
+    head, rows = answered(job)
+    out = sys.stdout.buffer
+    out.write(json.dumps(head).encode() + b"\n")
+    out.write(rows)
+    out.flush()
+    return 0
+
+
+def _end_with_the_service() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+def _limit(job: dict[str, Any]) -> None:
+    addresses = (job["memory_mb"] + _BESIDE_MB) * _MB
+    seconds = int(job["seconds"] * _THREADS) + 5
+    for what, most in (
+        (resource.RLIMIT_AS, addresses),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_FSIZE, _FILE_BYTES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        with contextlib.suppress(ValueError, OSError):  # a system that has no such limit, or a lower one
+            resource.setrlimit(what, (most, most))
+
+
+def answered(job: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """The first line and the rows of what :func:`main` writes."""
+    try:
+        return _answered(job)
+    except Refused as error:
+        return _refusal(error.code, str(error))
+    except (BadStatement, BadData) as error:
+        return _refusal("bad_sql" if isinstance(error, BadStatement) else "bad_data", str(error))
+    except (duckdb.OutOfMemoryException, MemoryError):
+        return _refusal("too_large", f"the query needs more than its {job['memory_mb']} MB of memory")
+    except duckdb.Error as error:
+        return _refusal("bad_sql", brief(error))
+
+
+def _refusal(code: str, message: str) -> tuple[dict[str, Any], bytes]:
+    return {"error": {"code": code, "message": message}}, b""
+
+
+def _answered(job: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    engine = connect(job["memory_mb"])
+    names = [data["name"] for data in job["data"]]
+    statement = check(job["sql"], [PROVENANCE, *names], engine)
+    _provenance(engine, job["provenance"])
+    reader = Reader(engine, job["stores"], statement.mentioned, job["seconds"])
+    reports = []
+    for data in job["data"]:
+        found = reader.table(data["name"], data["references"])
+        _any_read(data, found)
+        reports += [{"data": data["name"], "reference": name, **each.told()} for name, each in found.items()]
+    reader.close()
+    answer.lock(engine)
+    result = answer.run(engine, statement, job["form"], job["rows"], job["bytes"])
+    head = {"columns": result.columns, "count": result.written, "cut": result.cut, "references": reports}
+    return head, result.rows
+
+
+def connect(memory_mb: int) -> duckdb.DuckDBPyConnection:
+    """An engine with nothing in it, that loads nothing by itself, remembers nothing and writes nothing to disk."""
+    return duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": f"{memory_mb}MB",
+            "threads": str(_THREADS),
+            "temp_directory": "",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "allow_persistent_secrets": "false",
+            "python_enable_replacements": "false",
+            "TimeZone": "UTC",
+        },
+    )
+
+
+def _provenance(engine: duckdb.DuckDBPyConnection, table: dict[str, Any]) -> None:
+    columns = [
+        f"unnest(${number}::VARCHAR[])::{kind} AS {quoted(name)}"
+        for number, (name, kind) in enumerate(zip(table["names"], table["types"]), 1)
+    ]
+    engine.execute(f"CREATE TABLE {PROVENANCE} AS SELECT {', '.join(columns)}", table["columns"])
+
+
+def _any_read(data: dict[str, Any], found: dict[str, Report]) -> None:
+    """Raises ``Refused`` when there is no table to ask."""
+    if any(each.status == "read" for each in found.values()):
+        return
+    keys = {each["reference"]: f"{each['key']} in {each['store']}" for each in data["references"]}
+    told = [f"{keys[name]}: {each.reason}" for name, each in found.items()]
+    more = f", and {len(told) - 3} more" if len(told) > 3 else ""
+    raise Refused("no_data", f"nothing could be read for {data['name']}: {'; '.join(told[:3])}{more}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
