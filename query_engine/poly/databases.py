@@ -85,6 +85,7 @@ class Databases:
     ) -> None:
         self._engine, self._stores, self._seconds = engine, stores, seconds
         self._names: dict[str, str] = {}
+        self._tables: dict[tuple[str, str], Table] = {}
         self._broken: dict[str, Unread] = {}
 
     def table(self, store: str, name: str) -> Table:
@@ -93,26 +94,29 @@ class Databases:
         Raises:
             Unread: it is not registered, or there is none.
         """
-        kind, allowed = self._stores[store]["kind"], self._stores[store]["tables"]
-        schema, dot, bare = name.partition(".") if kind == "postgresql" else ("", "", "")
-        schema, bare = (schema, bare) if dot else (_SCHEMAS[kind], name)
-        if not _allowed(schema, bare, allowed, _SCHEMAS[kind]):
-            raise Unread("refused", "its table is not registered for reading")
-        database = self._attached(store)
+        if (store, name) not in self._tables:
+            kind, allowed = self._stores[store]["kind"], self._stores[store]["tables"]
+            schema, dot, bare = name.partition(".") if kind == "postgresql" else ("", "", "")
+            schema, bare = (schema, bare) if dot else (_SCHEMAS[kind], name)
+            if not _allowed(schema, bare, allowed, _SCHEMAS[kind]):
+                raise Unread("refused", "its table is not registered for reading")
+            self._tables[store, name] = self._look_up(self._attached(store), schema, bare)
+        return self._tables[store, name]
+
+    def _look_up(self, database: str, schema: str, table: str) -> Table:
         # Names differ by case in the database and do not in the engine; only what cannot be mistaken is read.
         # Views of SQLite are none of these tables: the engine would run their text itself, with rights of ours.
         found = self._engine.execute(
             "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? "
             "AND lower(table_name) = lower(?)",
-            [database, schema, bare],
+            [database, schema, table],
         ).fetchall()
-        if (bare,) not in found:
+        if (table,) not in found:
             raise Unread("missing", "there is no such table")
         if len(found) > 1:
             raise Unread("refused", "its table has a namesake that differs only in case")
-        return Table(
-            f"{quoted(database)}.{quoted(schema)}.{quoted(bare)}", tuple(self._primary_key(database, schema, bare))
-        )
+        name = f"{quoted(database)}.{quoted(schema)}.{quoted(table)}"
+        return Table(name, tuple(self._primary_key(database, schema, table)))
 
     @contextmanager
     def failures(self) -> Iterator[None]:
@@ -136,11 +140,14 @@ class Databases:
         if store in self._broken:
             raise self._broken[store]
         if store not in self._names:
-            name = f"_store{len(self._names)}"
+            name = f"_store{len(self._names) + len(self._broken)}"
             try:
                 with self.failures():
                     self._attach(name, self._stores[store])
+                    self._engine.execute("SELECT count(*) FROM duckdb_tables()").fetchone()
             except Unread as error:
+                # The engine lists the tables of all databases together: one that fails would hide the others.
+                self._engine.execute(f"DETACH DATABASE IF EXISTS {quoted(name)}")
                 self._broken[store] = error
                 raise
             self._names[store] = name

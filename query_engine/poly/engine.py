@@ -58,11 +58,12 @@ class Workers:
             try:
                 async with asyncio.timeout(job["seconds"]):
                     found = await _talk(process, json.dumps(job).encode() + b"\n")
+                    code = await process.wait()
             except TimeoutError as error:
                 raise QueryTimeout(
                     f"the query over stores took longer than {job['seconds']:g} s", field="sql"
                 ) from error
-        return _result(found, process.returncode)
+        return _result(found, code)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -113,13 +114,14 @@ async def _talk(process: asyncio.subprocess.Process, job: bytes) -> bytes:
     return await process.stdout.read()
 
 
-def _result(found: bytes, code: int | None) -> Result:
+def _result(found: bytes, code: int) -> Result:
     line, _, rows = found.partition(b"\n")
-    if not line.endswith(b"}"):
+    if code > 0:
+        raise QueryEngineError("the process of the query failed")
+    if code < 0 or not line:
         # Not one of its own refusals: the system ended it, as a rule for its memory.
-        raise TooLarge(
-            f"the process of the query ended before its time (status {code})", field="sql", fix=_FIXES["too_large"]
-        )
+        told = f"the process of the query was ended by the system ({code})"
+        raise TooLarge(told, field="sql", fix=_FIXES["too_large"])
     head: dict[str, Any] = json.loads(line)
     if "error" in head:
         _raise(head["error"])

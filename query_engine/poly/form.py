@@ -116,10 +116,12 @@ def parse(body: bytes) -> PolyQuery:
     """
     fix = "See docs/reference/query-engine.md for the form."
     try:
-        return PolyQuery.model_validate(json.loads(body))
+        content = json.loads(body)
+        json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair can be written, but never answered
+        return PolyQuery.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         raise Unprocessable(first["msg"].removeprefix("Value error, "), field=field or None, fix=fix) from error
     except (ValueError, RecursionError) as error:
-        raise Unprocessable("the body is no JSON", fix=fix) from error
+        raise Unprocessable("the body is no JSON of Unicode text", fix=fix) from error

@@ -1,7 +1,7 @@
 """What the SQL of a client must be: one SELECT over the tables of this query, by DuckDB's own parser.
 
 This is the first of three walls. The second is the engine, which by then has lost all access to files, network,
-extensions and settings; the third is the process, whose memory and time are limited.
+extensions and settings; the third is the process, which by then can open nothing, and whose memory and time are limited.
 """
 
 from __future__ import annotations
@@ -70,7 +70,11 @@ def check(text: str, tables: Collection[str], engine: duckdb.DuckDBPyConnection)
 
 
 def _check_size(text: str) -> None:
-    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise BadStatement("the SQL holds half a surrogate pair") from error
+    if size > MAX_BYTES:
         raise BadStatement(f"the SQL has more than {MAX_BYTES} bytes")
     if "\0" in text:
         raise BadStatement("the SQL holds a NUL character")
@@ -126,7 +130,7 @@ def _aliases(tree: dict[str, Any]) -> Iterator[str]:
 
 
 def _check_node(node: dict[str, Any], known: Collection[str], tables: Collection[str]) -> None:
-    kind = node.get("type")
+    kind = str(node.get("type"))
     if kind == "BASE_TABLE":
         _check_table(node, known, tables)
     elif kind == "TABLE_FUNCTION":

@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import duckdb
@@ -43,7 +44,7 @@ def main() -> int:
     job = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_the_service, daemon=True).start()
     _limit(job)
-    head, rows = answered(job)
+    head, rows = answered(job, seal)
     out = sys.stdout.buffer
     out.write(json.dumps(head).encode() + b"\n")
     out.write(rows)
@@ -52,7 +53,8 @@ def main() -> int:
 
 
 def _end_with_the_service() -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
     os._exit(1)
 
 
@@ -69,25 +71,35 @@ def _limit(job: dict[str, Any]) -> None:
             resource.setrlimit(what, (most, most))
 
 
-def answered(job: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """The first line and the rows of what :func:`main` writes."""
+def seal() -> None:
+    """Takes from this process, for good, the power to open any file or connection.
+
+    The engine's own lock does not bind its extensions: with that of SQLite loaded, ``sqlite_scan`` still opens files.
+    """
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+
+
+def answered(job: dict[str, Any], closed: Callable[[], None]) -> tuple[dict[str, Any], bytes]:
+    """The first line and the rows of what :func:`main` writes.
+
+    Args:
+        closed: called when all has been read, before the client's SQL is run.
+    """
     try:
-        return _answered(job)
+        return _answered(job, closed)
     except Refused as error:
         return _refusal(error.code, str(error))
     except (BadStatement, BadData) as error:
         return _refusal("bad_sql" if isinstance(error, BadStatement) else "bad_data", str(error))
     except (duckdb.OutOfMemoryException, MemoryError):
         return _refusal("too_large", f"the query needs more than its {job['memory_mb']} MB of memory")
-    except duckdb.Error as error:
-        return _refusal("bad_sql", brief(error))
 
 
 def _refusal(code: str, message: str) -> tuple[dict[str, Any], bytes]:
     return {"error": {"code": code, "message": message}}, b""
 
 
-def _answered(job: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+def _answered(job: dict[str, Any], closed: Callable[[], None]) -> tuple[dict[str, Any], bytes]:
     engine = connect(job["memory_mb"])
     names = [data["name"] for data in job["data"]]
     statement = check(job["sql"], [PROVENANCE, *names], engine)
@@ -100,14 +112,20 @@ def _answered(job: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         reports += [{"data": data["name"], "reference": name, **each.told()} for name, each in found.items()]
     reader.close()
     answer.lock(engine)
-    result = answer.run(engine, statement, job["form"], job["rows"], job["bytes"])
+    closed()
+    try:
+        result = answer.run(engine, statement, job["form"], job["rows"], job["bytes"])
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        raise BadStatement(brief(error)) from error
     head = {"columns": result.columns, "count": result.written, "cut": result.cut, "references": reports}
     return head, result.rows
 
 
 def connect(memory_mb: int) -> duckdb.DuckDBPyConnection:
     """An engine with nothing in it, that loads nothing by itself, remembers nothing and writes nothing to disk."""
-    return duckdb.connect(
+    engine = duckdb.connect(
         ":memory:",
         config={
             "memory_limit": f"{memory_mb}MB",
@@ -118,9 +136,10 @@ def connect(memory_mb: int) -> duckdb.DuckDBPyConnection:
             "allow_community_extensions": "false",
             "allow_persistent_secrets": "false",
             "python_enable_replacements": "false",
-            "TimeZone": "UTC",
         },
     )
+    engine.execute("SET TimeZone = 'UTC'")
+    return engine
 
 
 def _provenance(engine: duckdb.DuckDBPyConnection, table: dict[str, Any]) -> None:
