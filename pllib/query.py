@@ -22,7 +22,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import ProxyHandler, Request, build_opener
@@ -189,6 +189,31 @@ class Client:
     def analysis(self, name: str, **parameters: Any) -> Row:
         """Runs a named analysis: ``columns``, ``rows`` (a dict each) and whether the answer was ``truncated``."""
         found: Row = self._get(f"/v1/analyses/{quote(name, safe='')}/run", parameters)
+        return found
+
+    def poly(
+        self,
+        provenance: Mapping[str, Any],
+        *,
+        column: Optional[str] = None,
+        data: Optional[Sequence[Mapping[str, Any]]] = None,
+        sql: Optional[str] = None,
+        limit: Optional[int] = None,
+    ) -> Row:
+        """Provenance rows joined with the data that they refer to: ``columns``, ``rows``, ``references``, ``stale``.
+
+        Args:
+            provenance: ``{"sparql": "SELECT …"}``, ``{"analysis": "q3", "parameters": {…}}`` or ``{"lineage": {…}}``.
+            column: column of its rows with the IRIs or ids of data; in place of ``data``, where that is all there is.
+            data: the tables of data, each ``{"name", "column"}`` or ``{"name", "reference": {"store", "key"}}``.
+            sql: one SELECT over ``prov`` and the tables of data (``d``, unless named).
+            limit: rows of the answer.
+        """
+        tables = list(data) if data is not None else [{"column": column}]
+        given = {"provenance": provenance, "data": tables, "sql": sql, "limit": limit}
+        body = json.dumps({name: value for name, value in given.items() if value is not None}).encode("utf-8")
+        headers = {**_headers(self.token, "application/json"), "Content-Type": "application/json"}
+        found: Row = _parsed(_fetch(Request(f"{self.url}/v1/poly", body, headers), self.timeout), self.url)  # noqa: S310
         return found
 
     def executions(self, **filters: Any) -> Iterator[Row]:

@@ -14,6 +14,8 @@ from typing import Any, Optional
 
 import duckdb
 
+from query_engine.tokens import place
+
 MAX_BYTES = 64 * 1024
 MAX_NESTING = 100
 
@@ -93,14 +95,19 @@ def _parsed(text: str, engine: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         raise BadStatement(f"the SQL cannot be read: {error}") from error
     tree = json.loads(told)
     if tree.get("error", True):
-        message = str(tree.get("error_message", "it is no SQL"))
-        if "Only SELECT" in message:
-            message = "only SELECT is taken: no COPY, ATTACH, PRAGMA, SET, INSERT or other statement"
-        raise BadStatement(message)
+        raise BadStatement(_no_select(tree, text))
     if len(tree["statements"]) != 1:
         raise BadStatement(f"one SELECT is taken, not {len(tree['statements'])} statements")
     found: dict[str, Any] = tree["statements"][0]
     return found
+
+
+def _no_select(told: dict[str, Any], text: str) -> str:
+    message = str(told.get("error_message", "it is no SQL"))
+    if "Only SELECT" in message:
+        return "only SELECT is taken: no COPY, ATTACH, PRAGMA, SET, INSERT, PIVOT or other statement"
+    where = str(told.get("position", ""))
+    return f"{message} at {place(text, int(where))}" if where.isdigit() else message
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:

@@ -242,6 +242,7 @@ def test_the_order_of_the_statement_is_kept(folder):
         ("SELECT nope FROM d", "nope"),
         ("SELECT * FROM e", "there are: prov, d"),
         ("SELECT FROM", "syntax error"),
+        ("SELECT v\nFROM d,, d", "line 2, column 8"),
         ("SELECT v::INTEGER::DATE FROM d", "DATE"),
         ("SELECT 'x'::INTEGER", "'x'"),
     ],
