@@ -17,7 +17,6 @@ import duckdb
 from query_engine.poly.databases import REFERENCE, Databases, for_each, literal, quoted
 from query_engine.poly.places import Unread, opened
 
-_SAMPLE = 200_000
 _CSV, _PARQUET = (".csv", ".tsv", ".csv.gz", ".tsv.gz"), (".parquet", ".pq")
 
 
@@ -220,5 +219,5 @@ def _reader(key: str, form: Optional[str]) -> str:
         return "read_parquet({path})"
     if form == "csv" or (form is None and name.endswith(_CSV)):
         packed = "gzip" if name.endswith(".gz") else "none"
-        return f"read_csv({{path}}, compression = '{packed}', sample_size = {_SAMPLE})"
+        return f"read_csv({{path}}, compression = '{packed}')"
     raise Unread("refused", "its name tells neither CSV nor Parquet: say `format`")

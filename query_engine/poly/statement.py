@@ -14,8 +14,6 @@ from typing import Any, Optional
 
 import duckdb
 
-from query_engine.tokens import place
-
 MAX_BYTES = 64 * 1024
 MAX_NESTING = 100
 
@@ -107,7 +105,10 @@ def _no_select(told: dict[str, Any], text: str) -> str:
     if "Only SELECT" in message:
         return "only SELECT is taken: no COPY, ATTACH, PRAGMA, SET, INSERT, PIVOT or other statement"
     where = str(told.get("position", ""))
-    return f"{message} at {place(text, int(where))}" if where.isdigit() else message
+    if not where.isdigit():
+        return message
+    before = text[: int(where)]
+    return f"{message} at line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,7 +114,7 @@ def test_a_format_that_is_said_wins_over_the_name(folder):
 
 def test_types_that_do_not_fit_become_text_and_late_lines_are_found(folder):
     (folder / "words.csv").write_text("v\nabc\n")
-    (folder / "late.csv").write_text("v\n" + "1\n" * 250_000 + "abc\n")
+    (folder / "late.csv").write_text("v\n" + "1\n" * 60_000 + "abc\n")
     both = {"d": [reference("s", "a.csv"), reference("s", "words.csv"), reference("s", "late.csv")]}
     head, rows = ask(job("SELECT v FROM d ORDER BY v DESC LIMIT 1", {"s": files(folder)}, both))
     assert rows == [{"v": "abc"}]
@@ -266,3 +268,12 @@ def test_types_that_only_look_alike_leave_the_second_file_out(folder):
     head, rows = ask(job("SELECT v FROM d", {"s": files(folder)}, data))
     assert rows == [{"v": "2026-01-01"}]
     assert reports(head)["s:a.csv"]["status"] == "unreadable"
+
+
+def test_a_worker_starts_with_little():
+    """Each query waits for a process to start: nothing of the web service belongs into it."""
+    script = (
+        "import sys, query_engine.poly.worker; print({'fastapi', 'pydantic', 'httpx', 'rdflib'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "set()\n"
