@@ -13,6 +13,7 @@ import orjson
 
 from pllib.provml.vocabulary import SPARQL_PREFIXES
 from query_engine import guard
+from query_engine.aliases import load
 from query_engine.analyses.catalogue import Catalogue
 from query_engine.analyses.rows import MAX_ROWS, bounded_table
 from query_engine.analyses.running import Runner
@@ -107,8 +108,9 @@ async def _by_analysis(name: str, parameters: dict[str, Any], read: Reader, sett
 
 
 async def _by_lineage(question: LineageQuestion, read: Reader, settings: Settings) -> Table:
-    start = await Starts(read.store, read.names).find(question.of, question.store)
-    found, known = await trace(read, start, question.direction, question.depth, settings.timeout)
+    aliases = await load(read.store, read.names)
+    start = await Starts(read.store, read.names, aliases).find(question.of, question.store)
+    found, known = await trace(read, start, question.direction, question.depth, settings.timeout, aliases)
     nodes = Nodes(read.store, Ids(read.names))
     if question.grain == "task":
         found = by_task(found, nodes.data_of(found), start.iri)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Optional
 
 from pllib.provml import iris
 from pllib.provml.vocabulary import SPARQL_PREFIXES
+from query_engine.aliases import Aliases
 from query_engine.binding import Iri
 from query_engine.errors import BadTerm, NotFound, TooLarge
 from query_engine.poly.form import Place
@@ -60,17 +61,18 @@ async def in_column(values: Iterable[Any], read: Reader) -> list[Reference]:
     return found
 
 
-async def of_place(place: Place, read: Reader) -> list[Reference]:
+async def of_place(place: Place, read: Reader, aliases: Aliases) -> list[Reference]:
     """The data reference of a store and key. Raises ``NotFound`` when the graph has none."""
-    iri = read.names.iri(iris.data(place.store, place.key)).value
-    known = (await _known([iri], read)).get(iri)
-    if known is None:
-        raise NotFound(
-            f"provenance knows no data {place.key[:500]!r} in the store {place.store[:200]!r}",
-            field="data.reference",
-            fix="Only data that a script has referred to is read; see /v1/data for what there is.",
-        )
-    return [known]
+    spellings = aliases.spellings(read.names.iri(iris.data(place.store, place.key)).value)
+    known = await _known(spellings, read)
+    for iri in spellings:
+        if iri in known:
+            return [known[iri]]
+    raise NotFound(
+        f"provenance knows no data {place.key[:500]!r} in the store {place.store[:200]!r}",
+        field="data.reference",
+        fix="Only data that a script has referred to is read; see /v1/data for what there is.",
+    )
 
 
 async def _known(wanted: Sequence[str], read: Reader) -> dict[str, Reference]:

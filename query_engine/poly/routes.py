@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from edge.bodies import read_body
 from edge.errors import RequestError
+from query_engine.aliases import Aliases, load
 from query_engine.errors import NoData, NotFound, TooLarge, Unprocessable
 from query_engine.formats import CSV, JSON, choose
 from query_engine.poly import provenance
@@ -116,7 +117,8 @@ async def poly(request: Request, read: Read) -> Response:
         fix = "Start the query engine with --stores FILE; see docs/how-to/query-the-data-itself.md."
         raise NotFound("no data stores are registered", fix=fix)
     table = await provenance.rows(query.provenance, read, settings)
-    found = [await _find(data, table, read, settings.stores) for data in query.data]
+    aliases = await load(read.store, read.names)
+    found = [await _find(data, table, read, settings.stores, aliases) for data in query.data]
     limit = min(query.limit or settings.max_rows, settings.max_rows)
     job = {
         "provenance": table.job(),
@@ -162,15 +164,19 @@ class _Found:
         return {"name": self.data.name, "references": references}
 
 
-async def _find(data: Data, table: Table, read: Reader, registry: Registry) -> _Found:
+async def _find(data: Data, table: Table, read: Reader, registry: Registry, aliases: Aliases) -> _Found:
     """What a table of data is made of. Raises ``NoData`` when that is nothing."""
     if data.reference is not None:
-        references = await of_place(data.reference, read)
+        references = await of_place(data.reference, read, aliases)
     else:
         references = await in_column(table.column(str(data.column)), read)
     found = _Found(data)
     for each in references:
-        (found.readable if each.store in registry.stores else found.unregistered).append(each)
+        registered = [name for name in aliases.stores(each.store) if name in registry.stores]
+        if registered:
+            found.readable.append(each._replace(store=registered[0]))
+        else:
+            found.unregistered.append(each)
     if not references:
         told = f"none of the {len(table.rows)} provenance rows has a data reference in {data.column!r}"
         raise NoData(told, field="data.column", fix="Select the IRI or id of data (provlake:DataReference).")

@@ -225,6 +225,19 @@ def test_by_lineage_and_by_analysis(engine):
     assert found["rows"] == [{"n": 1, "v": 10}]
 
 
+def test_a_store_that_was_renamed_is_read_under_the_name_that_is_registered(engine):
+    same = "<store/archive> provlake:sameStoreAs <store/scratch> ."
+    engine.load(graph([data("archive", "sets/b.csv"), same]))
+    found = _poly(engine, provenance=_values(iri("archive", "sets/b.csv")), data=[{"column": "file"}])
+    assert found["rows"] == [{"file": iri("archive", "sets/b.csv"), "depth": 3, "v": 10}]
+    assert [(each["store"], each["status"]) for each in found["references"]] == [("scratch", "read")]
+    given = [{"reference": {"store": "archive", "key": "wells.csv"}}]
+    more = _poly(
+        engine, provenance=_values(iri("archive", "sets/b.csv")), data=given, sql="SELECT count(*) AS n FROM d"
+    )
+    assert more["rows"] == [{"n": 3}]
+
+
 def test_what_is_refused_is_listed_and_never_opened(engine):
     """Keys that stand in the graph, whoever put them there, lead nowhere outside."""
     keys = ["../lab/lab.csv", "/etc/passwd", "escape.csv", "pipe.csv", "gone.csv", "sets/b.csv"]
