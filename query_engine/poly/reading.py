@@ -6,6 +6,7 @@ with a column that says which reference each row is of.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import duckdb
 from query_engine.poly.databases import REFERENCE, Databases, for_each, literal, quoted
 from query_engine.poly.places import Unread, opened
 
+_ADVICE = re.compile(r"\n+(?:Possible |The search space|Column )")
 _CSV, _PARQUET = (".csv", ".tsv", ".csv.gz", ".tsv.gz"), (".parquet", ".pq")
 
 
@@ -105,8 +107,6 @@ class Reader:
         for part, columns in readable:
             with self._reported(part, reports), part.relation() as relation:
                 self._insert(name, relation, columns)
-            for reference in part.references:
-                reports[reference].stale = part.stale.get(reference)
         self._count(name, reports, {each for part, _ in readable if part.row for each in part.references})
         return reports
 
@@ -124,6 +124,8 @@ class Reader:
         except Unread as error:
             for reference in part.references:
                 reports[reference].status, reports[reference].reason = error.status, error.reason
+        for reference, stale in part.stale.items():
+            reports[reference].stale = stale
 
     def _columns(self, relation: Relation) -> Columns:
         """The columns that are needed of a relation."""
@@ -188,9 +190,10 @@ class Reader:
                 except duckdb.OutOfMemoryException:
                     raise
                 except duckdb.Error as error:
-                    raise Unread("unreadable", brief(error).replace(file.path, key)) from error
-                after = file.version()
-                stale.update((str(each["reference"]), _stale(each.get("version"), before, after)) for each in members)
+                    raise Unread("unreadable", _without_advice(error).replace(file.path, key)) from error
+                finally:
+                    now = (before, file.version())
+                    stale.update((str(each["reference"]), _stale(each.get("version"), *now)) for each in members)
 
         return Part(names, relation, stale)
 
@@ -204,6 +207,11 @@ class Reader:
 def brief(error: Exception) -> str:
     """What an error of the engine says, without the lines that show the statement."""
     return str(error).partition("\n\nLINE ")[0].strip()[:1000]
+
+
+def _without_advice(error: Exception) -> str:
+    """What is wrong with a file; the engine goes on with options that nobody here can set."""
+    return _ADVICE.split(brief(error), maxsplit=1)[0].strip()[:500]
 
 
 def _stale(known: Optional[str], before: str, after: str) -> Optional[bool]:

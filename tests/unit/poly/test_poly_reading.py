@@ -115,11 +115,15 @@ def test_a_format_that_is_said_wins_over_the_name(folder):
 def test_types_that_do_not_fit_become_text_and_late_lines_are_found(folder):
     (folder / "words.csv").write_text("v\nabc\n")
     (folder / "late.csv").write_text("v\n" + "1\n" * 60_000 + "abc\n")
-    both = {"d": [reference("s", "a.csv"), reference("s", "words.csv"), reference("s", "late.csv")]}
+    late = reference("s", "late.csv", "s1-1-1")
+    both = {"d": [reference("s", "a.csv"), reference("s", "words.csv"), late]}
     head, rows = ask(job("SELECT v FROM d ORDER BY v DESC LIMIT 1", {"s": files(folder)}, both))
     assert rows == [{"v": "abc"}]
     assert reports(head)["s:late.csv"]["status"] == "unreadable"
     assert reports(head)["s:late.csv"]["rows"] == 0
+    assert reports(head)["s:late.csv"]["stale"] is True
+    assert "Line: 60002" in reports(head)["s:late.csv"]["reason"]
+    assert "sample_size" not in reports(head)["s:late.csv"]["reason"]
 
 
 def test_a_file_in_another_state_than_the_provenance_speaks_of_is_stale(folder):
