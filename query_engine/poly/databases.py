@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ _EXTENSIONS = {
     "sqlite": ("duckdb_extension_sqlite_scanner", "sqlite_scanner"),
     "postgresql": ("duckdb_extension_postgres_scanner", "postgres_scanner"),
 }
+_SIMPLE_TYPE = re.compile(r"[A-Z][A-Z0-9_ ]*(?:\(\d+(?:,\d+)?\))?")
 _SCHEMAS = {"sqlite": "main", "postgresql": "public"}
 
 
@@ -37,6 +39,14 @@ def literal(text: str) -> str:
 def for_each(references: Iterable[str]) -> str:
     """SQL that joins all rows of what stands before it with each of some references."""
     return f"CROSS JOIN (SELECT unnest([{', '.join(map(literal, references))}]) AS {REFERENCE}) AS _of"
+
+
+def load_extensions(engine: duckdb.DuckDBPyConnection, kinds: Iterable[str]) -> None:
+    """Loads what the engine needs for these kinds of stores, from installed packages; nothing is fetched."""
+    for kind in set(kinds) & set(_EXTENSIONS):
+        package, extension = _EXTENSIONS[kind]
+        folder = Path(importlib.import_module(package).__path__[0]) / "extensions" / f"v{duckdb.__version__}"
+        engine.execute(f"LOAD {literal(str(folder / f'{extension}.duckdb_extension'))}")
 
 
 class Table(NamedTuple):
@@ -66,6 +76,8 @@ class Table(NamedTuple):
             lists.append(f"unnest([{values}]) AS _key{number}")
         same = " AND ".join(
             f"_data.{quoted(column)} = TRY_CAST(_of._key{number} AS {kind})"
+            if _SIMPLE_TYPE.fullmatch(kind)
+            else f"CAST(_data.{quoted(column)} AS VARCHAR) = _of._key{number}"
             for number, (column, kind) in enumerate(self.key)
         )
         return f"JOIN (SELECT {', '.join(lists)}) AS _of ON {same}{self._narrow(whole)}"
@@ -73,6 +85,8 @@ class Table(NamedTuple):
     def _narrow(self, keys: Mapping[str, list[str]]) -> str:
         """A condition that the database itself can use, so that it need not send the whole table."""
         column, kind = self.key[0]
+        if not _SIMPLE_TYPE.fullmatch(kind):
+            return ""
         values = ", ".join(dict.fromkeys(f"TRY_CAST({literal(part[0])} AS {kind})" for part in keys.values()))
         return f" WHERE _data.{quoted(column)} IN ({values})"
 
@@ -154,13 +168,10 @@ class Databases:
         return self._names[store]
 
     def _attach(self, name: str, store: Mapping[str, Any]) -> None:
-        package, extension = _EXTENSIONS[store["kind"]]
-        folder = Path(importlib.import_module(package).__path__[0]) / "extensions" / f"v{duckdb.__version__}"
-        self._engine.execute(f"LOAD {literal(str(folder / f'{extension}.duckdb_extension'))}")
         if store["kind"] == "sqlite":
             self._engine.execute(f"ATTACH {literal(store['file'])} AS {quoted(name)} (TYPE sqlite, READ_ONLY)")
             return
-        self._engine.execute(f"SET pg_connection_limit = {_CONNECTIONS}")
+        self._engine.execute(f"SET pg_pool_max_connections = {_CONNECTIONS}")
         self._engine.execute(
             f"CREATE TEMPORARY SECRET {quoted(name)} (TYPE postgres, HOST {literal(store['host'])}, "
             f"PORT {literal(str(store['port']))}, DATABASE {literal(store['database'])}, "

@@ -17,7 +17,6 @@ from query_engine.errors import BadSql, Busy, NoData, QueryEngineError, QueryTim
 
 AT_ONCE = 2
 _WAIT_SECONDS = 5.0
-_LINE = 64 * 1024 * 1024
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _ERRORS: dict[str, type[QueryEngineError]] = {
     "bad_sql": BadSql,
@@ -89,7 +88,6 @@ async def _process() -> AsyncIterator[asyncio.subprocess.Process]:
             stdout=asyncio.subprocess.PIPE,
             cwd=_CHECKOUT,
             env=_environment(home),
-            limit=_LINE,
         )
         try:
             yield process
@@ -101,7 +99,7 @@ async def _process() -> AsyncIterator[asyncio.subprocess.Process]:
 
 def _environment(home: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "PLLIB_TEST_SESSION") if name in os.environ}
-    return {**kept, "HOME": home, "LANG": "C.UTF-8", "TZ": "UTC"}
+    return {**kept, "HOME": home, "LANG": "C.UTF-8", "TZ": "UTC", "MALLOC_ARENA_MAX": "2"}
 
 
 async def _talk(process: asyncio.subprocess.Process, job: bytes) -> bytes:

@@ -7,7 +7,7 @@ with a column that says which reference each row is of.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -67,8 +67,49 @@ class Part:
     row: bool = False
 
 
-Columns = tuple[tuple[str, str], ...]
-"""Names and types."""
+class Form(NamedTuple):
+    """The columns of something that can be read, name and type each, and an empty table that has them."""
+
+    table: str
+    columns: tuple[tuple[str, str], ...]
+
+
+class Columns(NamedTuple):
+    """Some columns of a form's table."""
+
+    table: str
+    names: tuple[str, ...]
+
+
+class _Forms:
+    """The forms of what becomes one table. Types are only ever copied, never written as text of ours."""
+
+    def __init__(self, engine: duckdb.DuckDBPyConnection, name: str) -> None:
+        self._engine, self._name = engine, name
+        self._tables: dict[tuple[tuple[str, str], ...], str] = {}
+
+    def learn(self, relation: Relation) -> Form:
+        """The form of a relation that is open."""
+        table = f"_form_{self._name}_{len(self._tables)}"
+        self._engine.execute(f"CREATE TABLE {quoted(table)} AS FROM {relation.source} LIMIT 0")
+        found = self._engine.execute(f"DESCRIBE {quoted(table)}").fetchall()
+        columns = tuple((str(row[0]), str(row[1])) for row in found)
+        if columns in self._tables:
+            self._engine.execute(f"DROP TABLE {quoted(table)}")
+        return Form(self._tables.setdefault(columns, table), columns)
+
+    def unite(self, parts: Collection[Columns]) -> None:
+        """Makes the empty table that has the columns of all parts, by name. Raises ``BadData``."""
+        selects = [
+            f"SELECT {', '.join([f'NULL::VARCHAR AS {REFERENCE}', *map(quoted, names)])} FROM {quoted(table)}"  # noqa: S608
+            for table, names in sorted(parts)
+        ]
+        try:
+            self._engine.execute(f"CREATE TABLE {quoted(self._name)} AS {' UNION ALL BY NAME '.join(selects)}")
+        except duckdb.Error as error:
+            raise BadData(f"what {self._name} points at does not make one table: {brief(error)}") from error
+        for table in self._tables.values():
+            self._engine.execute(f"DROP TABLE {quoted(table)}")
 
 
 class Reader:
@@ -98,12 +139,13 @@ class Reader:
         """
         reports = {str(each["reference"]): Report() for each in references}
         readable: list[tuple[Part, Columns]] = []
+        forms = _Forms(self._engine, name)
         for part in self._parts(references):
             with self._reported(part, reports), part.relation() as relation:
-                readable.append((part, self._columns(relation)))
+                readable.append((part, self._needed(forms.learn(relation))))
         if not readable:
             return reports
-        self._create(name, dict.fromkeys(columns for _, columns in readable))
+        forms.unite({columns for _, columns in readable})
         for part, columns in readable:
             with self._reported(part, reports), part.relation() as relation:
                 self._insert(name, relation, columns)
@@ -127,27 +169,15 @@ class Reader:
         for reference, stale in part.stale.items():
             reports[reference].stale = stale
 
-    def _columns(self, relation: Relation) -> Columns:
-        """The columns that are needed of a relation."""
-        known = [(str(row[0]), str(row[1])) for row in self._run(f"DESCRIBE FROM {relation.source}")]
-        if any(name.lower() == REFERENCE for name, _ in known):
+    def _needed(self, form: Form) -> Columns:
+        """The columns that are needed of a form."""
+        if any(name.lower() == REFERENCE for name, _ in form.columns):
             raise Unread("refused", f"it has a column named {REFERENCE}, the name of the column for references")
-        return tuple(column for column in known if self._mentioned is None or column[0].lower() in self._mentioned)
-
-    def _create(self, name: str, schemas: Iterable[Columns]) -> None:
-        empty = (
-            f"SELECT ''::VARCHAR AS {REFERENCE}"
-            + "".join(f", NULL::{kind} AS {quoted(column)}" for column, kind in columns)
-            + " WHERE false"
-            for columns in schemas
-        )
-        try:
-            self._run(f"CREATE TABLE {quoted(name)} AS {' UNION ALL BY NAME '.join(empty)}")
-        except duckdb.Error as error:
-            raise BadData(f"what {name} points at does not make one table: {brief(error)}") from error
+        wanted = self._mentioned
+        return Columns(form.table, tuple(name for name, _ in form.columns if wanted is None or name.lower() in wanted))
 
     def _insert(self, name: str, relation: Relation, columns: Columns) -> None:
-        chosen = "".join(f", _data.{quoted(column)}" for column, _ in columns)
+        chosen = "".join(f", _data.{quoted(column)}" for column in columns.names)
         found = f"SELECT _of.{REFERENCE}{chosen} FROM {relation.source} AS _data {relation.join}"  # noqa: S608
         self._run(f"INSERT INTO {quoted(name)} BY NAME {found}")
 

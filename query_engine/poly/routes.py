@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from edge.bodies import read_body
 from edge.errors import RequestError
 from query_engine.aliases import Aliases, load
-from query_engine.errors import NoData, NotFound, TooLarge, Unprocessable
+from query_engine.errors import NoData, NotFound, TooLarge, Unprocessable, UnsupportedMedia
 from query_engine.formats import CSV, JSON, choose
 from query_engine.poly import provenance
 from query_engine.poly.engine import Result, Workers
@@ -95,6 +95,7 @@ async def list_stores(request: Request) -> Stores:
         400: {"description": "The SPARQL or the SQL is none, or is refused."},
         404: {"description": "No store is registered, or nothing that provenance refers to can be read."},
         413: {"description": "Too many references, or more memory than a query has."},
+        415: {"description": "The body is not posted as JSON."},
         504: {"description": "It took longer than the server's limit."},
     },
     openapi_extra={
@@ -252,6 +253,10 @@ def _pairs(counts: dict[str, int]) -> str:
 
 
 async def _body(request: Request) -> bytes:
+    # A page of a browser can post other types to any address without being asked back.
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON.media_type:
+        told = "a query over stores is posted as application/json"
+        raise UnsupportedMedia(told, field="Content-Type", fix=f"Send Content-Type: {JSON.media_type}.")
     try:
         return await read_body(request, _MOST_BODY)
     except RequestError as error:

@@ -18,15 +18,15 @@ from typing import Any
 import duckdb
 
 from query_engine.poly import answer
-from query_engine.poly.databases import quoted
+from query_engine.poly.databases import load_extensions, quoted
 from query_engine.poly.reading import BadData, Reader, Report, brief
 from query_engine.poly.statement import BadStatement, check
 
 PROVENANCE = "prov"
 _THREADS = 2
 _MB = 1024 * 1024
-_BESIDE_MB = 1024
-"""Megabytes of addresses beside the engine's memory: code, stacks, what is reserved and never touched."""
+_BESIDE_MB = 512
+"""Megabytes of addresses beside the engine's memory: rows as Python has them, and what is reserved and never touched."""
 _FILE_BYTES = 16 * _MB
 """No file is written, but for the shared memory beside a SQLite database with a write-ahead log."""
 
@@ -43,8 +43,9 @@ def main() -> int:
     """Runs the job on standard input; always 0 when there is an answer or a refusal."""
     job = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_the_service, daemon=True).start()
+    engine = prepared(job)
     _limit(job)
-    head, rows = answered(job, seal)
+    head, rows = answered(engine, job, seal)
     out = sys.stdout.buffer
     out.write(json.dumps(head).encode() + b"\n")
     out.write(rows)
@@ -59,7 +60,8 @@ def _end_with_the_service() -> None:
 
 
 def _limit(job: dict[str, Any]) -> None:
-    addresses = (job["memory_mb"] + _BESIDE_MB) * _MB
+    """Bounds the process, from what it has by now: to load an extension takes many threads, for their stacks much."""
+    addresses = _addresses() + (job["memory_mb"] + _BESIDE_MB) * _MB
     seconds = int(job["seconds"] * _THREADS) + 5
     for what, most in (
         (resource.RLIMIT_AS, addresses),
@@ -71,6 +73,15 @@ def _limit(job: dict[str, Any]) -> None:
             resource.setrlimit(what, (most, most))
 
 
+def _addresses() -> int:
+    """Bytes of addresses that this process has."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 1024 * _MB
+
+
 def seal() -> None:
     """Takes from this process, for good, the power to open any file or connection.
 
@@ -79,14 +90,23 @@ def seal() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 
 
-def answered(job: dict[str, Any], closed: Callable[[], None]) -> tuple[dict[str, Any], bytes]:
+def prepared(job: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    """An engine with what the stores of a job need."""
+    engine = connect(job["memory_mb"])
+    load_extensions(engine, (store["kind"] for store in job["stores"].values()))
+    return engine
+
+
+def answered(
+    engine: duckdb.DuckDBPyConnection, job: dict[str, Any], closed: Callable[[], None]
+) -> tuple[dict[str, Any], bytes]:
     """The first line and the rows of what :func:`main` writes.
 
     Args:
         closed: called when all has been read, before the client's SQL is run.
     """
     try:
-        return _answered(job, closed)
+        return _answered(engine, job, closed)
     except Refused as error:
         return _refusal(error.code, str(error))
     except (BadStatement, BadData) as error:
@@ -99,8 +119,9 @@ def _refusal(code: str, message: str) -> tuple[dict[str, Any], bytes]:
     return {"error": {"code": code, "message": message}}, b""
 
 
-def _answered(job: dict[str, Any], closed: Callable[[], None]) -> tuple[dict[str, Any], bytes]:
-    engine = connect(job["memory_mb"])
+def _answered(
+    engine: duckdb.DuckDBPyConnection, job: dict[str, Any], closed: Callable[[], None]
+) -> tuple[dict[str, Any], bytes]:
     names = [data["name"] for data in job["data"]]
     statement = check(job["sql"], [PROVENANCE, *names], engine)
     _provenance(engine, job["provenance"])

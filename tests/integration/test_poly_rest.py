@@ -24,6 +24,7 @@ from tests.integration.query_graph import Served, served
 
 duckdb = pytest.importorskip("duckdb")
 
+PASSWORD = "ge'h\\eim 7\n"
 USED = "SELECT ?task ?file { ?task prov:used ?file . ?file a provlake:DataReference } ORDER BY ?task ?file"
 
 
@@ -58,7 +59,7 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def database() -> Iterator[Postgres]:
     with postgres() as server:
         server.run(
-            """CREATE ROLE reader LOGIN PASSWORD 'geheim-7';
+            r"""CREATE ROLE reader LOGIN PASSWORD 'ge''h\eim 7';
             CREATE TABLE results (id INT PRIMARY KEY, name TEXT, at TIMESTAMPTZ, score NUMERIC(20, 3));
             INSERT INTO results VALUES (1, 'one', '2026-01-01 12:00+02', 0.125), (2, 'two', NULL, 12.5);
             CREATE TABLE salaries (id INT PRIMARY KEY); INSERT INTO salaries VALUES (1);
@@ -320,6 +321,12 @@ def test_csv_by_accept_and_limits_with_a_mark(engine):
     assert refused.status_code == 406
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_what_a_page_of_a_browser_can_post_unasked_is_refused(engine, kind):
+    answer = httpx.post(f"{engine.query_url}/v1/poly", content=b"{}", headers={"Content-Type": kind}, timeout=60)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
+
+
 def test_too_many_references_are_refused(engine):
     engine.load(graph(f"{data('elsewhere', f'{number}.csv')}" for number in range(1001)))
     question = {"sparql": "SELECT ?file { ?file a provlake:DataReference ; provlake:store/rdfs:label 'elsewhere' }"}
@@ -425,7 +432,7 @@ def _statements() -> str:
 
 
 def test_tables_and_rows_of_postgresql(database, start, tmp_path):
-    (tmp_path / "password").write_text("geheim-7\n")
+    (tmp_path / "password").write_text(PASSWORD)
     with start(_results(database, tmp_path / "password"), "--timeout", "10") as engine:
         engine.load(_statements())
         found = _poly(
@@ -465,7 +472,7 @@ def test_tables_and_rows_of_postgresql(database, start, tmp_path):
 
 @pytest.mark.parametrize(
     ("password", "more"),
-    [("wrong-8\n", {}), ("geheim-7\n", {"database": "no_such"}), ("geheim-7\n", {"host": "/nowhere/at/all"})],
+    [("wrong-8\n", {}), (PASSWORD, {"database": "no_such"}), (PASSWORD, {"host": "/nowhere/at/all"})],
 )
 def test_a_database_that_cannot_be_reached_is_told_without_its_address(database, start, tmp_path, password, more):
     (tmp_path / "password").write_text(password)
@@ -474,5 +481,5 @@ def test_a_database_that_cannot_be_reached_is_told_without_its_address(database,
         question = {"provenance": _values(iri("results", "results")), "data": [{"column": "file"}]}
         status, error = _error(engine, **question)
         assert (status, error["code"]) == (404, "no_data")
-        for secret in ("geheim", "wrong-8", "reader", database.socket, "nowhere", "no_such"):
+        for secret in ("eim 7", "wrong-8", "reader", database.socket, "nowhere", "no_such"):
             assert secret not in str(error)

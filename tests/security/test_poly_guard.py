@@ -205,10 +205,11 @@ def test_the_third_wall_holds_for_extensions_that_the_engine_does_not_lock(tmp_p
     script = """if True:
         import sqlite3, sys, duckdb
         from query_engine.poly import answer, worker
-        from query_engine.poly.databases import Databases
+        from query_engine.poly.databases import Databases, load_extensions
         path = sys.argv[1]
         made = sqlite3.connect(path); made.executescript("CREATE TABLE t (x INTEGER); INSERT INTO t VALUES (7)"); made.close()
         engine = worker.connect(256)
+        load_extensions(engine, ["sqlite"])
         databases = Databases(engine, {"s": {"kind": "sqlite", "file": path, "tables": ["t"]}}, 5)
         engine.execute(f"CREATE TABLE d AS FROM {databases.table('s', 't').name}")
         databases.close()

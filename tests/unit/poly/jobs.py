@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Optional, Union
 
-from query_engine.poly.worker import answered
+from query_engine.poly.worker import answered, prepared
 
 Job = dict[str, Any]
 
@@ -47,7 +47,7 @@ def files(root: Path, *folders: str) -> dict[str, Any]:
 
 def ask(question: Job) -> tuple[dict[str, Any], Union[list[dict[str, Any]], str]]:
     """Head and rows of the answer, found in this process."""
-    head, rows = answered(question, lambda: None)
+    head, rows = answered(prepared(question), question, lambda: None)
     if "error" in head:
         return head, []
     return head, json.loads(rows) if question["form"] == "json" else rows.decode()

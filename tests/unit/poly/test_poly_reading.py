@@ -13,7 +13,7 @@ import pytest
 duckdb = pytest.importorskip("duckdb")
 
 from pllib.references import state_of  # noqa: E402
-from query_engine.poly.reading import BadData, Reader  # noqa: E402
+from query_engine.poly.reading import BadData, Columns, Relation, _Forms  # noqa: E402
 from tests.unit.poly.jobs import ask, files, job, reference, reports  # noqa: E402
 
 
@@ -261,9 +261,34 @@ def test_wrong_sql_is_told_in_words(folder, sql, word):
 
 
 def test_columns_that_no_type_can_hold_together_are_an_error():
-    reader = Reader(duckdb.connect(":memory:"), {}, None, 1.0)
+    engine = duckdb.connect(":memory:")
+    forms = _Forms(engine, "d")
+    union = forms.learn(Relation("(SELECT 1::UNION(a INTEGER) AS x)", ""))
+    items = forms.learn(Relation("(SELECT [1] AS x)", ""))
     with pytest.raises(BadData, match="what d points at does not make one table"):
-        reader._create("d", [(("x", "UNION(a INTEGER)"),), (("x", "INTEGER[]"),)])
+        forms.unite({Columns(union.table, ("x",)), Columns(items.table, ("x",))})
+
+
+def test_names_in_the_data_are_never_statements(folder):
+    """Whoever can write a file can name its columns: they are read before the engine is locked."""
+    evil = [
+        "x\" FROM read_text('/etc/passwd') --",
+        "'); COPY (SELECT 1) TO '/tmp/x' --",
+        "v AS v, (SELECT content FROM read_text('/etc/passwd')) AS w",
+    ]
+    (folder / "evil.csv").write_text(",".join('"' + name.replace('"', '""') + '"' for name in evil) + "\n1,2,3\n")
+    field = evil[0].replace('"', '""')
+    duckdb.execute(f'COPY (SELECT {{"{field}": 1}} AS "s{field}") TO \'{folder}/evil.parquet\'')
+    data = {"d": [reference("s", "evil.csv"), reference("s", "evil.parquet"), reference("s", "it's.csv")]}
+    (folder / "it's.csv").write_text("v\n1\n")
+    head, rows = ask(job("SELECT * FROM d", {"s": files(folder)}, data))
+    assert {name: each["reason"] for name, each in reports(head).items()} == {
+        "s:evil.csv": None,
+        "s:evil.parquet": None,
+        "s:it's.csv": None,
+    }
+    assert "root:" not in str(rows)
+    assert set(evil) <= {column["name"] for column in head["columns"]}
 
 
 def test_types_that_only_look_alike_leave_the_second_file_out(folder):
