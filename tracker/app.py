@@ -46,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = _open_database(settings)
-        queue = await queue_sqlite.open_queue(database, settings.partitions)
+        queue = await queue_sqlite.open_queue(database, settings.partitions, settings.keep_delivered)
         metrics = Metrics()
         in_force = Specifications()
         intake = Intake(queue, in_force, metrics)

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar, cast
 
-from .errors import QueueInUse, QueueUnavailable
+from .errors import QueueFull, QueueInUse, QueueUnavailable
 
 Result = TypeVar("Result")
 Job = Callable[[sqlite3.Connection], Result]
@@ -48,7 +48,7 @@ class Database:
         change nothing but the database, since it may run twice.
 
         Raises:
-            QueueUnavailable: the database did not take it; nothing was changed.
+            QueueUnavailable: the database did not take it; nothing was changed. ``QueueFull`` when it needs more space.
         """
         future: Future[Any] = Future()
         with self._lock:
@@ -133,4 +133,5 @@ def _open(path: Path, schema: str) -> sqlite3.Connection:
 
 
 def _unavailable(path: Path, error: sqlite3.Error) -> QueueUnavailable:
-    return QueueUnavailable(f"{path}: {error}")
+    full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return (QueueFull if full else QueueUnavailable)(f"{path}: {error}")

@@ -6,7 +6,8 @@ from there. ::
     TrackerError
     ├── RecordError               one record is refused (field, message); its neighbours are not touched
     └── QueueError
-        ├── QueueUnavailable      nothing was taken or changed: disk full, read-only, closed
+        ├── QueueUnavailable      nothing was taken or changed: read-only, closed
+        │   └── QueueFull         the disk is full
         └── QueueInUse            another process has the queue's file open
 """
 
@@ -37,6 +38,10 @@ class QueueError(TrackerError):
 
 class QueueUnavailable(QueueError):
     """The queue took and changed nothing; the same call may succeed later."""
+
+
+class QueueFull(QueueUnavailable):
+    """There is no space left for it."""
 
 
 class QueueInUse(QueueError):

@@ -3,15 +3,21 @@
 The seam between the tracker and what keeps its entries: ``queue_sqlite`` in a file, or a server such as Redis Streams (a
 partition is a stream, a claim is a consumer group's pending entry). States of an entry::
 
-    append ──▶ waiting ──claim──▶ claimed ──acknowledge──▶ (gone)
-                  ▲                 │ │
-                  ├──retry, delay───┘ └──bury, reason──▶ dead ──replay──▶ waiting
+    append ──▶ waiting ──claim──▶ claimed ──acknowledge──▶ delivered ──after a while──▶ (gone)
+                  ▲                 │ │                        │
+                  ├──retry, delay───┘ └──bury──▶ dead          │
+                  ├──replay──────────────────────┘             │
+                  ├──replay_delivered, unclean stop────────────┘
                   └── restart: what was claimed and not acknowledged waits again
+
+What was delivered is kept for ``keep`` seconds, because a store may say that it has committed before its disk has: after a
+loss of power the last of it is missing there. A queue that was not closed is opened with what was delivered within
+``keep`` of its last sign of life waiting again; to deliver twice does no harm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple, Protocol
 from zlib import crc32
 
@@ -99,12 +105,40 @@ class QueueStatistics(NamedTuple):
         oldest_seconds: age of the oldest of them; 0 when there is none.
         dead: number of dead letters.
         quarantined: number of refused records kept.
+        kept: number of entries that were delivered and are still kept.
     """
 
     depths: Sequence[int]
     oldest_seconds: float
     dead: int
     quarantined: int
+    kept: int = 0
+
+
+class Exported(NamedTuple):
+    """One thing that a queue holds, in the form in which it leaves and enters a queue of any kind.
+
+    Args:
+        kind: ``entry`` (waiting, claimed, or delivered and still kept), ``dead`` or ``refused``.
+        hash: hash of the key, which decides the partition; 0 for refused records.
+        accepted: seconds since 1970; of a refused record when it was refused.
+        deliveries: how many counted deliveries failed.
+        died: seconds since 1970, of dead letters; else 0.
+        reason: why a letter is dead, what is wrong with a refused record; else empty.
+        producer: 32 hex digits, of refused records; else empty.
+        field: JSON path of what is wrong, of refused records; else empty.
+        body: the document, or the refused record.
+    """
+
+    kind: str
+    hash: int
+    accepted: float
+    deliveries: int
+    died: float
+    reason: str
+    producer: str
+    field: str
+    body: bytes
 
 
 class WorkQueue(Protocol):
@@ -130,7 +164,7 @@ class WorkQueue(Protocol):
         ...
 
     async def acknowledge(self, partition: int, ids: Sequence[str]) -> None:
-        """Removes claimed entries, which have been delivered."""
+        """Takes claimed entries out, which have been delivered; they are kept for a while, out of sight."""
         ...
 
     async def retry(self, partition: int, ids: Sequence[str], delay: float, *, counted: bool) -> None:
@@ -157,6 +191,25 @@ class WorkQueue(Protocol):
         """Makes dead letters (all, without ``ids``) wait again with no deliveries counted; how many they were."""
         ...
 
+    async def replay_delivered(self, since: float) -> int:
+        """Makes entries wait again that were delivered at or after ``since`` and are still kept; how many they were.
+
+        Args:
+            since: seconds since 1970.
+        """
+        ...
+
+    def export(self) -> AsyncIterator[Exported]:
+        """All that was in the queue when this was begun, oldest first; entries that are delivered meanwhile may be among it.
+
+        What was being moved meanwhile may come twice.
+        """
+        ...
+
+    async def take_in(self, items: Sequence[Exported]) -> None:
+        """Adds what was exported; durable when it returns. To take in the same twice does no harm to the graph."""
+        ...
+
     async def quarantined(self, limit: int, after: str | None = None) -> list[QuarantinedRecord]:
         """Refused records that are kept, oldest first, from the one after id ``after``."""
         ...
@@ -174,7 +227,7 @@ class WorkQueue(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finishes what was begun and lets go of the storage. Claims end."""
+        """Finishes what was begun, notes that the stop was clean, and lets go of the storage. Claims end."""
         ...
 
 

@@ -1,25 +1,29 @@
 """The work queue in one SQLite file.
 
-Claims are kept in memory: after a restart everything that was not acknowledged waits again.
+Claims are kept in memory: after a restart everything that was not acknowledged waits again. What was acknowledged stays in
+its table for a while, and ``delivered`` names it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 import sqlite3
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from hashlib import blake2b
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
+from . import queue_sqlite_delivered as delivered
+from . import queue_sqlite_transfer as transfer
 from .database import Database
-from .queue import DeadLetter, Entry, NewEntry, QuarantinedRecord, QueueStatistics, Refused, hash_of
+from .errors import QueueFull, QueueUnavailable
+from .queue import DeadLetter, Entry, Exported, NewEntry, QuarantinedRecord, QueueStatistics, Refused, hash_of
+
+log = logging.getLogger("tracker.queue")
 
 Result = TypeVar("Result")
-
-MAX_QUARANTINED = 10_000
-"""Refused records kept; older ones make room."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entry (
@@ -32,20 +36,65 @@ CREATE TABLE IF NOT EXISTS dead (
 CREATE TABLE IF NOT EXISTS quarantine (
     id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, producer TEXT NOT NULL, field TEXT NOT NULL,
     message TEXT NOT NULL, refused REAL NOT NULL, body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS alive (id INTEGER PRIMARY KEY CHECK (id = 1), checked REAL NOT NULL);
 """
+SCHEMA += delivered.SCHEMA
 
 
 class _Partition:
-    """Which entries of one partition are claimed: all up to ``cursor`` but those that were given back."""
+    """Which entries of one partition are claimed: all up to ``cursor`` but those that were given back.
 
-    __slots__ = ("cursor", "depth", "given_back", "news")
+    Those in ``behind_us`` were delivered, or given back, by when the file was opened: the cursor passes over them.
+    """
+
+    __slots__ = ("behind_us", "claimed", "cursor", "depth", "given_back", "news")
 
     def __init__(self) -> None:
         self.cursor = 0
         self.depth = 0
+        self.claimed: set[int] = set()
         self.given_back: list[tuple[float, int]] = []
+        self.behind_us: set[int] = set()
         self.news = asyncio.Event()
+
+    def give_back(self, ready: float, number: int) -> None:
+        """Makes an entry claimable from the moment ``ready`` on."""
+        self.claimed.discard(number)
+        heapq.heappush(self.given_back, (ready, number))
+        self.news.set()
+
+    def ready(self, now: float, most: int) -> list[tuple[float, int]]:
+        """Takes out the entries that were given back and can be claimed now."""
+        found: list[tuple[float, int]] = []
+        while self.given_back and self.given_back[0][0] <= now and len(found) < most:
+            found.append(heapq.heappop(self.given_back))
+        return found
+
+    def gone(self, numbers: Sequence[int]) -> int:
+        """Forgets claimed entries; how many of them there were."""
+        gone = self.claimed.intersection(numbers)
+        self.claimed -= gone
+        self.depth -= len(gone)
+        return len(gone)
+
+
+class _Found:
+    """Entries found for a claim, within its limits."""
+
+    __slots__ = ("_bytes_left", "_most", "cursor", "entries")
+
+    def __init__(self, most: int, most_bytes: int, cursor: int) -> None:
+        self.entries: list[Entry] = []
+        self.cursor = cursor
+        self._most = most
+        self._bytes_left = most_bytes
+
+    def take(self, row: tuple[int, bytes, int]) -> bool:
+        """Whether the row was added; if not, the claim is full."""
+        self._bytes_left -= len(row[1])
+        if self.entries and (len(self.entries) >= self._most or self._bytes_left < 0):
+            return False
+        self.entries.append(Entry(str(row[0]), row[1], row[2]))
+        return True
 
 
 class SqliteQueue:
@@ -54,6 +103,7 @@ class SqliteQueue:
     Args:
         database: the file; closed with the queue.
         partitions: number of partitions; entries of an earlier run with another number are dealt out anew.
+        keep: seconds for which delivered entries are kept.
         clock: seconds since 1970.
         monotonic: seconds, for delays.
     """
@@ -62,15 +112,18 @@ class SqliteQueue:
         self,
         database: Database,
         partitions: int,
+        keep: float,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._partitions = [_Partition() for _ in range(partitions)]
+        self._keep = keep
         self._clock = clock
         self._monotonic = monotonic
         self._dead = 0
         self._quarantined = 0
+        self._kept = 0
         self._running: set[asyncio.Task[Any]] = set()
 
     @property
@@ -78,42 +131,74 @@ class SqliteQueue:
         return len(self._partitions)
 
     async def load(self) -> None:
-        """Finds what an earlier process left."""
+        """Finds what an earlier process left; what it delivered last waits again, if it did not close the file."""
         count = self.partitions
+        now = self._clock()
 
-        def job(connection: sqlite3.Connection) -> tuple[list[tuple[int, int]], int, int]:
+        def job(connection: sqlite3.Connection) -> tuple[list[tuple[int, int]], set[int], int, int, int]:
             connection.execute("UPDATE entry SET partition = hash % ?1 WHERE partition != hash % ?1", (count,))
-            depths = connection.execute("SELECT partition, count(*) FROM entry GROUP BY partition").fetchall()
-            dead, quarantined = connection.execute(
-                "SELECT (SELECT count(*) FROM dead), (SELECT count(*) FROM quarantine)"
-            ).fetchone()
-            return depths, dead, quarantined
+            replayed = delivered.begin(connection, now, self._keep)
+            rows = connection.execute("SELECT partition, id FROM entry ORDER BY partition, id").fetchall()
+            counts = connection.execute("SELECT (SELECT count(*) FROM dead), (SELECT count(*) FROM quarantine)")
+            return rows, delivered.ids(connection), replayed, *counts.fetchone()
 
-        depths, self._dead, self._quarantined = await self._database.run(job)
-        for number, depth in depths:
-            self._partitions[number].depth = depth
+        rows, kept, replayed, self._dead, self._quarantined = await self._database.run(job)
+        self._kept = len(kept)
+        for partition, number in rows:
+            state = self._partitions[partition]
+            if number not in kept:
+                state.depth += 1
+            elif state.depth:
+                state.behind_us.add(number)
+            else:
+                state.cursor = number
+        if replayed:
+            log.warning("the last stop was not clean: the %d documents delivered last are delivered again", replayed)
 
     async def append(self, entries: Sequence[NewEntry], refused: Sequence[Refused] = ()) -> None:
-        await self._unbroken(self._append(entries, refused))
-
-    async def _append(self, entries: Sequence[NewEntry], refused: Sequence[Refused]) -> None:
-        if not entries and not refused:
-            return
         now = self._clock()
-        hashes = [hash_of(entry.key) for entry in entries]
-        rows = [(hash_ % self.partitions, hash_, now, entry.body) for hash_, entry in zip(hashes, entries, strict=True)]
-        bad = [(_digest(one), one.producer, one.field, one.message, now, one.body) for one in refused]
+        items = [Exported("entry", hash_of(entry.key), now, 0, 0.0, "", "", "", entry.body) for entry in entries]
+        items += [
+            Exported("refused", 0, now, 0, 0.0, one.message, one.producer, one.field, one.body) for one in refused
+        ]
+        await self.take_in(items)
+
+    async def take_in(self, items: Sequence[Exported]) -> None:
+        if items:
+            await self._unbroken(self._take_in(items))
+
+    async def _take_in(self, items: Sequence[Exported]) -> None:
+        partitions = self.partitions
+        refused = any(item.kind == "refused" for item in items)
 
         def job(connection: sqlite3.Connection) -> int:
-            connection.executemany("INSERT INTO entry (partition, hash, accepted, body) VALUES (?, ?, ?, ?)", rows)
-            return _quarantine(connection, bad) if bad else -1
+            transfer.insert(connection, items, partitions)
+            if not refused:
+                return -1
+            return int(connection.execute("SELECT count(*) FROM quarantine").fetchone()[0])
 
-        quarantined = await self._database.run(job)
+        quarantined = await self._with_space(job)
         if quarantined >= 0:
             self._quarantined = quarantined
-        for row in rows:
-            self._partitions[row[0]].depth += 1
-            self._partitions[row[0]].news.set()
+        for item in items:
+            if item.kind == "entry":
+                self._partitions[item.hash % partitions].depth += 1
+                self._partitions[item.hash % partitions].news.set()
+        self._dead += sum(item.kind == "dead" for item in items)
+
+    async def _with_space(self, job: Callable[[sqlite3.Connection], Result]) -> Result:
+        """The result of a job that adds; on a full disk what was delivered and is only kept makes room, oldest first."""
+        while True:
+            try:
+                return await self._database.run(job)
+            except QueueFull:
+                if not await self._release():
+                    raise
+
+    async def _release(self) -> int:
+        released = await self._database.run(delivered.release)
+        self._kept -= released
+        return released
 
     async def claim(self, partition: int, max_entries: int, max_bytes: int, wait: float) -> list[Entry]:
         state = self._partitions[partition]
@@ -133,49 +218,56 @@ class SqliteQueue:
 
     async def _claim_now(self, partition: int, max_entries: int, max_bytes: int) -> list[Entry]:
         state = self._partitions[partition]
-        now = self._monotonic()
-        again = [number for ready, number in state.given_back if ready <= now][:max_entries]
+        again = state.ready(self._monotonic(), max_entries)
         cursor = state.cursor
 
-        def job(connection: sqlite3.Connection) -> list[Entry]:
-            found: list[Entry] = []
-            size = 0
-            for number in again:
+        def job(connection: sqlite3.Connection) -> _Found:
+            found = _Found(max_entries, max_bytes, cursor)
+            for _, number in again:
                 row = connection.execute("SELECT id, body, deliveries FROM entry WHERE id = ?", (number,)).fetchone()
-                if row is not None:
-                    size += _take(found, row)
-                if size > max_bytes:
-                    return found if len(found) == 1 else found[:-1]
+                if row is not None and not found.take(row):
+                    return found
             rows = connection.execute(
                 "SELECT id, body, deliveries FROM entry WHERE partition = ? AND id > ? ORDER BY id LIMIT ?",
-                (partition, cursor, max_entries - len(found)),
+                (partition, cursor, max_entries + len(state.behind_us)),
             )
             for row in rows:
-                size += _take(found, row)
-                if size > max_bytes and len(found) > 1:
-                    return found[:-1]
+                if row[0] not in state.behind_us:
+                    if not found.take(row):
+                        break
+                    found.cursor = row[0]
             return found
 
-        found = await self._database.run(job)
-        taken = {int(entry.id) for entry in found}
-        if not taken.isdisjoint(again):
-            state.given_back = [one for one in state.given_back if one[1] not in taken]
-            heapq.heapify(state.given_back)
-        state.cursor = max(taken | {cursor})
-        return found
+        taken: set[int] = set()
+        try:
+            found = await self._database.run(job)
+            taken = {int(entry.id) for entry in found.entries}
+            state.cursor = found.cursor
+            state.claimed |= taken
+        finally:
+            for one in again:
+                if one[1] not in taken:
+                    heapq.heappush(state.given_back, one)
+        return found.entries
 
     async def acknowledge(self, partition: int, ids: Sequence[str]) -> None:
-        await self._unbroken(self._remove(partition, ids))
+        await self._unbroken(self._acknowledge(partition, [int(identifier) for identifier in ids]))
 
-    async def _remove(self, partition: int, ids: Sequence[str]) -> None:
-        numbers = [(int(identifier),) for identifier in ids]
+    async def _acknowledge(self, partition: int, ids: Sequence[int]) -> None:
+        state = self._partitions[partition]
+        numbers = sorted(state.claimed.intersection(ids))
+        now = self._clock()
+        if not numbers:
+            return
 
-        def job(connection: sqlite3.Connection) -> int:
-            return connection.executemany("DELETE FROM entry WHERE id = ?", numbers).rowcount
+        def job(keep: float) -> Callable[[sqlite3.Connection], int]:
+            return lambda connection: delivered.acknowledge(connection, numbers, now, keep)
 
-        if numbers:
-            removed = await self._database.run(job)  # apart: `-=` with an await in it would undo what came meanwhile
-            self._partitions[partition].depth -= removed
+        try:
+            self._kept += await self._database.run(job(self._keep))
+        except QueueFull:  # then nothing is kept, and space is made
+            self._kept += await self._database.run(job(0.0))
+        state.gone(numbers)
 
     async def retry(self, partition: int, ids: Sequence[str], delay: float, *, counted: bool) -> None:
         numbers = [int(identifier) for identifier in ids]
@@ -187,11 +279,9 @@ class SqliteQueue:
                 )
 
             await self._database.run(job)
-        state = self._partitions[partition]
         ready = self._monotonic() + delay
         for number in numbers:
-            heapq.heappush(state.given_back, (ready, number))
-        state.news.set()
+            self._partitions[partition].give_back(ready, number)
 
     async def bury(self, partition: int, ids: Sequence[str], reason: str) -> None:
         await self._unbroken(self._bury(partition, ids, reason))
@@ -210,9 +300,8 @@ class SqliteQueue:
 
         if not numbers:
             return
-        count = await self._database.run(job)
-        self._partitions[partition].depth -= count
-        self._dead += count
+        self._dead += await self._database.run(job)
+        self._partitions[partition].gone(numbers)
 
     async def dead_letters(self, limit: int, after: str | None = None) -> list[DeadLetter]:
         def job(connection: sqlite3.Connection) -> list[DeadLetter]:
@@ -261,6 +350,21 @@ class SqliteQueue:
         self._dead -= len(replayed)
         return len(replayed)
 
+    async def replay_delivered(self, since: float) -> int:
+        return await self._unbroken(self._replay_delivered(since))
+
+    async def _replay_delivered(self, since: float) -> int:
+        rows = await self._database.run(lambda connection: delivered.replay(connection, since))
+        ready = self._monotonic()
+        for partition, number in rows:
+            self._partitions[partition].depth += 1
+            self._partitions[partition].give_back(ready, number)
+        self._kept -= len(rows)
+        return len(rows)
+
+    def export(self) -> AsyncIterator[Exported]:
+        return transfer.export(self._database, self._clock)
+
     async def quarantined(self, limit: int, after: str | None = None) -> list[QuarantinedRecord]:
         def job(connection: sqlite3.Connection) -> list[QuarantinedRecord]:
             rows = connection.execute(
@@ -276,21 +380,44 @@ class SqliteQueue:
 
     async def statistics(self) -> QueueStatistics:
         depths = [state.depth for state in self._partitions]
-        oldest = await self._database.run(_oldest) if any(depths) else None
+        oldest = await self._oldest() if any(depths) else None
         age = max(self._clock() - oldest, 0.0) if oldest is not None else 0.0
-        return QueueStatistics(depths, age, self._dead, self._quarantined)
+        return QueueStatistics(depths, age, self._dead, self._quarantined, self._kept)
+
+    async def _oldest(self) -> float | None:
+        """When the oldest entry that was not delivered was accepted; ids grow with time but for those replayed."""
+        taken = [min(state.claimed) for state in self._partitions if state.claimed]
+        taken += [min(number for _, number in state.given_back) for state in self._partitions if state.given_back]
+        ahead = [(partition, state.cursor, state.behind_us) for partition, state in enumerate(self._partitions)]
+
+        def job(connection: sqlite3.Connection) -> float | None:
+            numbers = [*taken]
+            for partition, cursor, behind_us in ahead:
+                rows = connection.execute(
+                    "SELECT id FROM entry WHERE partition = ? AND id > ? ORDER BY id", (partition, cursor)
+                )
+                numbers += next(([number] for (number,) in rows if number not in behind_us), [])
+            found = [
+                connection.execute("SELECT accepted FROM entry WHERE id = ?", (one,)).fetchone() for one in numbers
+            ]
+            return min((row[0] for row in found if row), default=None)
+
+        return await self._database.run(job)
 
     async def check(self) -> None:
         now = self._clock()
 
-        def job(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO alive (id, checked) VALUES (1, ?)", (now,))
+        def job(connection: sqlite3.Connection) -> int:
+            delivered.sign_of_life(connection, now)
+            return delivered.prune(connection, now, self._keep)
 
-        await self._database.run(job)
+        self._kept -= await self._database.run(job)
 
     async def close(self) -> None:
         while self._running:
             await asyncio.wait(self._running)
+        with suppress(QueueUnavailable):  # closed already; or it cannot be noted, then the next process takes care
+            await self._database.run(delivered.end)
         await self._database.close()
 
     async def _unbroken(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -301,38 +428,11 @@ class SqliteQueue:
         return await asyncio.shield(task)
 
 
-async def open_queue(database: Database, partitions: int) -> SqliteQueue:
-    """A queue that is ready for use."""
-    queue = SqliteQueue(database, partitions)
+async def open_queue(database: Database, partitions: int, keep: float) -> SqliteQueue:
+    """A queue that is ready for use and keeps delivered entries for ``keep`` seconds."""
+    queue = SqliteQueue(database, partitions, keep)
     await queue.load()
     return queue
-
-
-def _take(found: list[Entry], row: tuple[int, bytes, int]) -> int:
-    found.append(Entry(str(row[0]), row[1], row[2]))
-    return len(row[1])
-
-
-def _oldest(connection: sqlite3.Connection) -> float | None:
-    row = connection.execute("SELECT accepted FROM entry ORDER BY id LIMIT 1").fetchone()
-    return row[0] if row else None
-
-
-def _quarantine(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> int:
-    connection.executemany(
-        "INSERT OR IGNORE INTO quarantine (digest, producer, field, message, refused, body) VALUES (?, ?, ?, ?, ?, ?)",
-        rows,
-    )
-    connection.execute(
-        "DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?",
-        (MAX_QUARANTINED,),
-    )
-    return int(connection.execute("SELECT count(*) FROM quarantine").fetchone()[0])
-
-
-def _digest(refused: Refused) -> bytes:
-    """Tells a refused record from all others, so that it is kept once however often it is sent."""
-    return blake2b(refused.body, digest_size=16, key=refused.producer.encode()[:64]).digest()
 
 
 def _number(identifier: str | None) -> int:

@@ -22,6 +22,7 @@ class Settings:
         port: TCP port to listen on.
         partitions: number of dispatchers that work side by side.
         max_backlog: entries in the queue above which captures get 429.
+        keep_delivered: seconds for which delivered entries are kept, to be delivered again after an unclean stop.
         group_entries: documents in one post at most.
         group_bytes: bytes in one post at most, but for a single larger document.
         post_timeout: seconds until a post that got no answer is sent again.
@@ -35,6 +36,7 @@ class Settings:
     port: int = 8470
     partitions: int = 4
     max_backlog: int = 100_000
+    keep_delivered: int = 300
     group_entries: int = 500
     group_bytes: int = 4_000_000
     post_timeout: float = 60.0
@@ -61,6 +63,12 @@ _FLAGS = (
     Flag("--data", "PLLIB_TRACKER_DATA", "data/tracker", "folder of the queue; made if it is not there"),
     Flag("--partitions", "PLLIB_TRACKER_PARTITIONS", 4, "dispatchers that work side by side, 1 to 64"),
     Flag("--max-backlog", "PLLIB_TRACKER_MAX_BACKLOG", 100_000, "entries in the queue above which captures get 429"),
+    Flag(
+        "--keep-delivered",
+        "PLLIB_TRACKER_KEEP_DELIVERED",
+        300,
+        "seconds for which delivered entries are kept, to be delivered again after a power cut; 0 keeps none",
+    ),
 )
 
 
@@ -83,6 +91,7 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         port=given.port,
         partitions=given.partitions,
         max_backlog=given.max_backlog,
+        keep_delivered=given.keep_delivered,
         allowed_hosts=host_names(given.allowed_hosts),
         insecure=given.insecure,
     )
@@ -100,3 +109,5 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"--partitions {settings.partitions}: give 1 to 64")
     if settings.max_backlog < 1:
         raise SettingsError(f"--max-backlog {settings.max_backlog}: give at least 1")
+    if settings.keep_delivered < 0:
+        raise SettingsError(f"--keep-delivered {settings.keep_delivered}: give seconds, or 0 to keep none")

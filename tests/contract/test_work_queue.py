@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import Any
 import pytest
 
 from tracker.database import Database
-from tracker.errors import QueueInUse, QueueUnavailable
-from tracker.queue import NewEntry, QueueStatistics, Refused, WorkQueue, hash_of
+from tracker.errors import QueueFull, QueueInUse, QueueUnavailable
+from tracker.queue import Exported, NewEntry, QueueStatistics, Refused, WorkQueue, hash_of
 from tracker.queue_sqlite import SCHEMA, open_queue
 
 Opened = AbstractAsyncContextManager[WorkQueue]
@@ -21,13 +22,16 @@ Open = Callable[..., Opened]
 
 
 def sqlite_queues(folder: Path) -> Open:
+    """With ``clean=False`` the queue is left as a process leaves it that is killed."""
+
     @asynccontextmanager
-    async def opened(partitions: int = 1) -> AsyncIterator[WorkQueue]:
-        queue = await open_queue(Database(folder / "queue.sqlite", SCHEMA), partitions)
+    async def opened(partitions: int = 1, keep: float = 300.0, *, clean: bool = True) -> AsyncIterator[WorkQueue]:
+        database = Database(folder / "queue.sqlite", SCHEMA)
+        queue = await open_queue(database, partitions, keep)
         try:
             yield queue
         finally:
-            await queue.close()
+            await (queue if clean else database).close()
 
     return opened
 
@@ -198,7 +202,7 @@ def test_dead_letters_are_listed_and_replayed(opened: Open) -> None:
             assert await queue.dead_letters(1, found[0].id) == [found[1]]
             assert await queue.dead_letter_body(found[1].id) == b"22"
             assert await queue.dead_letter_body("no such") is None
-            assert (await numbers(queue))[2:] == (3, 0)
+            assert (await numbers(queue))[2:4] == (3, 0)
             assert await queue.replay([found[1].id, "77", "no such"]) == 1
             assert await queue.replay() == 2
             assert await queue.replay() == 0
@@ -262,6 +266,206 @@ def test_what_was_being_appended_when_it_closed_is_kept(opened: Open) -> None:
     run(work)
 
 
+# -- delivered entries are kept for a while
+
+
+async def deliver(queue: WorkQueue, partition: int = 0) -> list[bytes]:
+    """Claims and acknowledges all that waits."""
+    claimed = await queue.claim(partition, 100, 10**9, 0)
+    await queue.acknowledge(partition, [entry.id for entry in claimed])
+    return [entry.body for entry in claimed]
+
+
+def test_what_was_delivered_can_wait_again(opened: Open) -> None:
+    async def work() -> None:
+        async with opened() as queue:
+            await queue.append(entries(b"1", b"2"))
+            await deliver(queue)
+            await asyncio.sleep(0.05)
+            between = time.time()
+            await asyncio.sleep(0.05)
+            await queue.append(entries(b"3", b"4"))
+            assert await deliver(queue) == [b"3", b"4"]
+            assert (await numbers(queue)).kept == 4
+            assert await deliver(queue) == []
+            assert await queue.replay_delivered(between) == 2
+            assert (await numbers(queue))[0] == [2]
+            assert (await numbers(queue)).oldest_seconds > 0
+            assert sorted(await deliver(queue)) == [b"3", b"4"]
+            assert await queue.replay_delivered(time.time() + 60) == 0
+            assert await queue.replay_delivered(0) == 4
+            assert (await numbers(queue)).kept == 0
+            await queue.append(entries(b"5"))
+            assert sorted(await deliver(queue)) == [b"1", b"2", b"3", b"4", b"5"]
+            assert (await numbers(queue)).depths == [0]
+
+    run(work)
+
+
+def test_a_clean_stop_keeps_but_does_not_repeat_what_was_delivered(opened: Open) -> None:
+    async def work() -> None:
+        async with opened() as queue:
+            await queue.append(entries(b"1", b"2", b"3"))
+            first, _, third = await queue.claim(0, 9, 100, 0)
+            await queue.acknowledge(0, [first.id, third.id])
+        async with opened() as queue:
+            found = await numbers(queue)
+            assert (found.depths, found.kept) == ([1], 2)
+            await queue.append(entries(b"4"))
+            assert await bodies(queue) == [b"2", b"4"]
+            assert await queue.replay_delivered(0) == 2
+            assert sorted(await bodies(queue)) == [b"1", b"3"]
+            assert await bodies(queue) == []
+
+    run(work)
+
+
+@pytest.mark.parametrize(("keep", "again"), [(300.0, [b"1", b"2"]), (0.0, [])])
+def test_an_unclean_stop_repeats_what_is_kept(opened: Open, keep: float, again: list[bytes]) -> None:
+    async def work() -> None:
+        async with opened(keep=keep, clean=False) as queue:
+            await queue.append(entries(b"1", b"2"))
+            await deliver(queue)
+        async with opened(keep=keep) as queue:
+            assert (await numbers(queue)).depths == [len(again)]
+            assert sorted(await deliver(queue)) == again
+        async with opened(keep=keep) as queue:
+            assert await deliver(queue) == []
+
+    run(work)
+
+
+def test_partitions_may_change_while_delivered_entries_are_kept(opened: Open) -> None:
+    keys = [f"train/{number}" for number in range(40)]
+
+    async def work() -> None:
+        async with opened(4, clean=False) as queue:
+            await queue.append([NewEntry(key, key.encode()) for key in keys])
+            for partition in range(4):
+                await deliver(queue, partition)
+        async with opened(3) as queue:
+            assert sum((await numbers(queue)).depths) == 40
+            for partition in range(3):
+                mine = [key.encode() for key in keys if hash_of(key) % 3 == partition]
+                assert sorted(await deliver(queue, partition)) == sorted(mine)
+
+    run(work)
+
+
+def test_what_was_delivered_long_ago_is_forgotten(opened: Open) -> None:
+    async def work() -> None:
+        async with opened(keep=0.05) as queue:
+            for number in range(30):
+                await queue.append(entries(b"%d" % number))
+                await deliver(queue)
+            while (await numbers(queue)).kept > 5:  # by what is written later, some at a time
+                await asyncio.sleep(0.06)
+                await queue.append(entries(b"more"))
+                await deliver(queue)
+                await queue.check()
+            assert await queue.replay_delivered(0) <= 6
+
+    run(work)
+
+
+def test_an_acknowledgement_that_comes_twice_counts_once(opened: Open) -> None:
+    async def work() -> None:
+        async with opened() as queue:
+            await queue.append(entries(b"1", b"2"))
+            claimed = await queue.claim(0, 1, 100, 0)
+            for _ in range(2):
+                await queue.acknowledge(0, [entry.id for entry in claimed])
+            assert (await numbers(queue)).depths == [1]
+            assert (await numbers(queue)).kept == 1
+
+    run(work)
+
+
+# -- what is in a queue goes to another one
+
+
+async def exported(queue: WorkQueue) -> list[Exported]:
+    return [one async for one in queue.export()]
+
+
+async def fill(queue: WorkQueue) -> None:
+    """Something of every kind and state."""
+    await queue.append(entries(b"delivered", b"dead", b"claimed"), [Refused("0" * 32, b'{"n": -1}', "$.n", "count")])
+    delivered, dead, _ = await queue.claim(0, 9, 1000, 0)
+    await queue.acknowledge(0, [delivered.id])
+    await queue.retry(0, [dead.id], 0, counted=True)
+    (dead,) = await queue.claim(0, 9, 1000, 0)
+    await queue.bury(0, [dead.id], "poison")
+    await queue.append(entries(b"waiting", key="b/2"))
+
+
+def test_all_that_a_queue_holds_is_exported(opened: Open) -> None:
+    async def work() -> None:
+        async with opened() as queue:
+            before = time.time()
+            await fill(queue)
+            found = await exported(queue)
+            assert sorted((one.kind, one.body, one.deliveries, one.reason) for one in found) == [
+                ("dead", b"dead", 1, "poison"),
+                ("entry", b"claimed", 0, ""),
+                ("entry", b"delivered", 0, ""),
+                ("entry", b"waiting", 0, ""),
+                ("refused", b'{"n": -1}', 0, "count"),
+            ]
+            assert all(before - 1 <= one.accepted <= time.time() + 1 for one in found)
+            assert {one.body: one.hash for one in found}[b"waiting"] == hash_of("b/2")
+            assert [one.died > 0 for one in found if one.kind == "dead"] == [True]
+            assert [(one.producer, one.field) for one in found if one.kind == "refused"] == [("0" * 32, "$.n")]
+
+    run(work)
+
+
+def test_what_was_exported_is_taken_in(opened: Open) -> None:
+    async def work() -> None:
+        async with opened(3, keep=0.0) as queue:
+            items = [
+                Exported("entry", hash_of("a/1"), 1000.5, 0, 0.0, "", "", "", b"1"),
+                Exported("entry", hash_of("b/2"), 1001.5, 2, 0.0, "", "", "", b"2"),
+                Exported("dead", hash_of("a/1"), 999.5, 5, 1002.5, "poison", "", "", b"3"),
+                Exported("refused", 0, 1003.5, 0, 0.0, "count", "1" * 32, "$.n", b"4"),
+            ]
+            await queue.take_in(items)
+            await queue.take_in([])
+        async with opened(3, keep=0.0) as queue:
+            assert sorted(await exported(queue)) == sorted(items)
+            assert sum((await numbers(queue)).depths) == 2
+            (letter,) = await queue.dead_letters(10)
+            assert letter[1:] == (hash_of("a/1") % 3, 1, 5, 999.5, 1002.5, "poison")
+            (record,) = await queue.quarantined(10)
+            assert record[1:] == ("1" * 32, "$.n", "count", 1003.5, b"4")
+            claimed = [entry for number in range(3) for entry in await queue.claim(number, 9, 100, 0)]
+            assert sorted((entry.body, entry.deliveries) for entry in claimed) == [(b"1", 0), (b"2", 2)]
+            await queue.take_in(items)
+            assert sum((await numbers(queue)).depths) == 4
+            assert (await numbers(queue)).quarantined == 1
+
+    run(work)
+
+
+def test_an_export_under_way_misses_nothing_that_was_there(opened: Open) -> None:
+    async def work() -> None:
+        async with opened(2) as queue:
+            bodies = {b"%05d" % number * 2000 for number in range(1000)}
+            await queue.append([NewEntry(f"a/{body[:5].decode()}", body) for body in sorted(bodies)])
+            found: set[bytes] = set()
+            async for one in queue.export():
+                found.add(one.body)
+                if len(found) % 97 == 1:  # meanwhile some are delivered, some die, and are replayed
+                    claimed = await queue.claim(len(found) % 2, 60, 10**9, 0)
+                    ids = [entry.id for entry in claimed]
+                    await queue.acknowledge(len(found) % 2, ids[:20])
+                    await queue.bury(len(found) % 2, ids[20:], "poison")
+                    await queue.replay([letter.id for letter in (await queue.dead_letters(20))])
+            assert found >= bodies
+
+    run(work)
+
+
 # -- the file itself
 
 
@@ -277,7 +481,7 @@ def test_a_file_serves_one_process_at_a_time(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_and_what_frees_space_still_works(tmp_path: Path) -> None:
     async def work() -> None:
         database = Database(tmp_path / "queue.sqlite", SCHEMA)
-        queue = await open_queue(database, 1)
+        queue = await open_queue(database, 1, 300.0)
         await queue.append(entries(*[b"x" * 10_000] * 20))
         claimed = await queue.claim(0, 20, 10**9, 0)
 
@@ -296,6 +500,32 @@ def test_a_full_disk_is_told_and_what_frees_space_still_works(tmp_path: Path) ->
         assert await queue.depth() == 10
         await queue.append(entries(b"fits now"))
         assert await queue.depth() == 11
+        await queue.close()
+
+    run(work)
+
+
+def test_what_is_only_kept_makes_room_on_a_full_disk(tmp_path: Path) -> None:
+    async def work() -> None:
+        database = Database(tmp_path / "queue.sqlite", SCHEMA)
+        queue = await open_queue(database, 1, 300.0)
+        await queue.append(entries(*[b"x" * 10_000] * 50, b"waits"))
+        claimed = await queue.claim(0, 50, 10**9, 0)
+        for first in range(0, 50, 2):
+            await queue.acknowledge(0, [entry.id for entry in claimed[first : first + 2]])
+        assert (await numbers(queue)).kept == 50
+
+        def fill(connection: sqlite3.Connection) -> None:
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count={pages}")
+
+        await database.run(fill)
+        await queue.append(entries(b"y" * 100_000))
+        assert 0 < (await numbers(queue)).kept < 50
+        assert await bodies(queue) == [b"waits", b"y" * 100_000]
+        with pytest.raises(QueueFull):
+            await queue.append(entries(b"z" * 10**6))
+        assert (await numbers(queue)).kept == 0
         await queue.close()
 
     run(work)
