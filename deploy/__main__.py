@@ -56,6 +56,8 @@ def _up(asked: argparse.Namespace, data: Path) -> int:
         ports=Ports(asked.tracker_port, asked.manager_port, asked.query_port, asked.store_port),
         base=asked.base,
         store_url=asked.store_url,
+        queue=asked.queue,
+        keep_delivered=asked.keep_delivered,
     )
     ready_file = Path(asked.ready_file).expanduser().resolve() if asked.ready_file else None
     if asked.detach:
@@ -74,6 +76,8 @@ def _again(settings: Settings, ready_file: Path | None) -> list[str]:
         "--store-port": ports.store,
         "--base": settings.base,
         "--store-url": settings.store_url,
+        "--queue": settings.queue,
+        "--keep-delivered": settings.keep_delivered,
         "--ready-file": ready_file,
     }
     return [text for option, value in options.items() if value is not None for text in (option, str(value))]
@@ -119,6 +123,17 @@ def _parser() -> argparse.ArgumentParser:
         help="use this running SPARQL 1.1 server and start none (default: PLLIB_STORE_URL)",
     )
     up.add_argument(
+        "--queue",
+        metavar="URL",
+        help="the server of the tracker's work queue; one with a password belongs in PLLIB_TRACKER_QUEUE (default: a file)",
+    )
+    up.add_argument(
+        "--keep-delivered",
+        metavar="SECONDS",
+        type=_seconds,
+        help="how long the queue keeps what it delivered, to deliver it again after a power cut (default: 300)",
+    )
+    up.add_argument(
         "--ready-file", metavar="FILE", help="a file that is there while all is ready; it holds the addresses as JSON"
     )
     up.add_argument("--detach", action="store_true", help="return once all is ready, and leave it running")
@@ -128,6 +143,12 @@ def _parser() -> argparse.ArgumentParser:
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 1 to 65535")
+    return int(text)
+
+
+def _seconds(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds: give 0 or more")
     return int(text)
 
 

@@ -25,12 +25,17 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `up` was asked for. `data` is absolute; `base` and `store_url` are None where the default holds."""
+    """What `up` was asked for. `data` is absolute; what is None has the services' own default.
+
+    `queue` is the address of a server for the work queue, `keep_delivered` the seconds for which it keeps what it delivered.
+    """
 
     data: Path
     ports: Ports = field(default_factory=Ports)
     base: str | None = None
     store_url: str | None = None
+    queue: str | None = None
+    keep_delivered: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,11 @@ def services(settings: Settings, python: str, oxigraph: str | None) -> tuple[Ser
     manager = (*run, "manager", *_listen(ports.manager), *at_store)
     query = (*run, "query_engine", *_listen(ports.query), *at_store, "--data", str(settings.data / "query"))
     to_manager = ("--manager-url", loopback_url(ports.manager))
-    tracker = (*run, "tracker", *_listen(ports.tracker), *to_manager, "--data", str(settings.data / "tracker"))
+    queue = (
+        *(("--queue", settings.queue) if settings.queue else ()),
+        *(("--keep-delivered", str(settings.keep_delivered)) if settings.keep_delivered is not None else ()),
+    )
+    tracker = (*run, "tracker", *_listen(ports.tracker), *to_manager, "--data", str(settings.data / "tracker"), *queue)
     return (
         *((_store(settings, oxigraph),) if oxigraph and not settings.store_url else ()),
         Service("manager", manager, ports.manager, "--manager-port"),

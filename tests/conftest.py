@@ -85,19 +85,33 @@ def require_server() -> Callable[[str], str]:
     return require
 
 
-Stack = Callable[[Path], AbstractContextManager[Services]]
+Stack = Callable[..., AbstractContextManager[Services]]
 
 
 @pytest.fixture(scope="session")
 def stack(free_port: Callable[[], int], require_server: Callable[[str], str]) -> Stack:
-    """A function that starts the whole stack in a folder, as a user would by the launcher, for a `with` block."""
+    """A function that starts the whole stack in a folder, as a user would by the launcher, for a `with` block.
+
+    What is given beside the folder are options of ``up``.
+    """
 
     @contextmanager
-    def run(folder: Path) -> Iterator[Services]:
+    def run(folder: Path, *options: str) -> Iterator[Services]:
         require_server("oxigraph")
         data, ready, log = folder / "data", folder / "ready.json", folder / "launcher.log"
         ports = [f"--{name}-port={free_port()}" for name in ("tracker", "manager", "query", "store")]
-        command = [sys.executable, "-m", "deploy", "up", "--data", str(data), "--ready-file", str(ready), *ports]
+        command = [
+            sys.executable,
+            "-m",
+            "deploy",
+            "up",
+            "--data",
+            str(data),
+            "--ready-file",
+            str(ready),
+            *ports,
+            *options,
+        ]
         environment = {
             name: value for name, value in os.environ.items() if name == MARK or not name.startswith("PLLIB_")
         }

@@ -54,6 +54,12 @@ def test_ports_and_base_reach_everyone_who_needs_them():
     assert "--base" not in tracker.command
 
 
+def test_the_queue_of_the_tracker():
+    tracker = services(Settings(DATA, queue="redis://q:6379/0", keep_delivered=0), "python", "oxigraph")[-1]
+    assert options(tracker.command)["--queue"] == "redis://q:6379/0"
+    assert options(tracker.command)["--keep-delivered"] == "0"
+
+
 def test_with_an_outside_store_none_is_started():
     settings = Settings(DATA, store_url="http://triples:3030/ds")
     plan = services(settings, "python", None)
