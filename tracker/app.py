@@ -14,19 +14,23 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from edge.listening import LOOPBACK_HOSTS
 
 from . import catalogue, queue_sqlite, specification_store
+from .admin_routes import router as admin_router
 from .answers import add_error_answers
 from .catalogue import SqliteCatalogue
 from .database import Database
 from .dispatch import Dispatcher
+from .draining import Gate
 from .errors import QueueUnavailable
 from .intake import Intake
 from .metrics import Metrics
 from .names import Specifications
+from .parts import Parts
+from .producers import Producers
 from .provlake.intake import ProvLakeIntake
 from .provlake.routes import ProvLakeParts
 from .provlake.routes import router as provlake_router
 from .queue import WorkQueue
-from .routes import Parts, router
+from .routes import router
 from .settings import Settings
 from .specification_store import SpecificationStore
 
@@ -49,10 +53,11 @@ def create_app(settings: Settings) -> FastAPI:
         queue = await queue_sqlite.open_queue(database, settings.partitions, settings.keep_delivered)
         metrics = Metrics()
         in_force = Specifications()
-        intake = Intake(queue, in_force, metrics)
+        producers = Producers()
+        intake = Intake(queue, in_force, metrics, producers)
         store = SpecificationStore(database, queue, in_force)
         await store.load()
-        app.state.parts = parts = Parts(settings, queue, intake, store, metrics)
+        app.state.parts = parts = Parts(settings, queue, intake, store, metrics, producers, Gate())
         app.state.provlake = ProvLakeParts(parts, ProvLakeIntake(intake, in_force), SqliteCatalogue(database, queue))
         async with _client(settings) as client, _dispatching(settings, queue, client, metrics, intake):
             yield
@@ -65,6 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.include_router(router)
+    app.include_router(admin_router)
     app.include_router(provlake_router)
     add_error_answers(app)
     app.add_middleware(

@@ -7,12 +7,14 @@ from typing import Any
 
 import msgspec
 
+from . import producers
 from .conversion import Document
 from .errors import RecordError
 from .identity import canonical
 from .metrics import Metrics
 from .names import Specifications
 from .plans import Fresh, Known
+from .producers import Producers
 from .queue import NewEntry, Refused, WorkQueue
 from .records import Begin, End, Record, decode_batch, decode_record
 
@@ -31,12 +33,16 @@ class Intake:
         queue: where what they say is kept.
         specifications: the workflows' names.
         metrics: what is counted.
+        producers: what is known of those who send.
     """
 
-    def __init__(self, queue: WorkQueue, specifications: Specifications, metrics: Metrics) -> None:
+    def __init__(
+        self, queue: WorkQueue, specifications: Specifications, metrics: Metrics, producers: Producers
+    ) -> None:
         self._queue = queue
         self._specifications = specifications
         self._metrics = metrics
+        self._producers = producers
         self._known = Known()
 
     def forget_what_is_known(self) -> None:
@@ -64,6 +70,7 @@ class Intake:
                 results.append({"index": index, "status": 422, "field": error.field, "message": error.message})
         accepted = len(batch.records) - len(refused)
         await self.keep(documents, accepted, refused)
+        self._producers.saw(batch.producer, len(batch.records), documents.highest_n, producers.decode(batch.accounting))
         return _encoder.encode({"accepted": accepted, "rejected": len(refused), "results": results})
 
     def documents(self, specifications: Specifications) -> Documents:
@@ -96,6 +103,7 @@ class Documents:
         self._specifications = specifications
         self._open: dict[str, tuple[Document, int]] = {}
         self._entries: list[NewEntry] = []
+        self.highest_n: int | None = None
 
     def add(self, producer: str, record: Record, size: int) -> None:
         """Adds a record to the document of its workflow execution, or of its producer.
@@ -107,6 +115,7 @@ class Documents:
         key = canonical(record.wf) if isinstance(record, (Begin, End)) else producer
         document, before = self._open.get(key) or (Document(producer, self._specifications, self.fresh), 0)
         document.add(record)
+        self.highest_n = record.n if self.highest_n is None else max(record.n, self.highest_n)
         size += before
         if size < MAX_DOCUMENT_RECORD_BYTES:
             self._open[key] = document, size

@@ -106,16 +106,18 @@ Record = Union[ProducerRecord, Begin, End, Gap]
 
 
 class Batch(NamedTuple):
-    """A batch whose records are still bytes."""
+    """A batch whose records are still bytes, as is what the producer says of all its records (``producers.decode``)."""
 
     producer: str
     records: Sequence[bytes]
+    accounting: bytes | None = None
 
 
 class _Envelope(Struct):
     version: int
     producer: Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
     records: list[msgspec.Raw]
+    accounting: Union[msgspec.Raw, UnsetType] = UNSET
 
 
 class _Version(Struct):
@@ -140,6 +142,13 @@ def decode_batch(body: bytes) -> Batch:
     if body.count(b",") > MAX_COMMAS:
         raise RequestError(413, "too_many_nodes", "the batch holds too many values", fix="send fewer records at once")
     try:
+        return _decode_strictly(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _decode_leniently(body, error)
+
+
+def _decode_strictly(body: bytes) -> Batch:
+    try:
         envelope = _envelope.decode(body)
     except RecursionError as error:
         raise RequestError(
@@ -149,11 +158,10 @@ def decode_batch(body: bytes) -> Batch:
         _check_version(body)
         message, path = _split(error)
         raise RequestError(400, "no_batch", message, field=path, fix=_BATCH) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return _decode_leniently(body, error)
     if envelope.version != VERSION:
         raise _unknown_version(envelope.version)
-    return Batch(envelope.producer, [bytes(raw) for raw in envelope.records])
+    accounting = None if envelope.accounting is UNSET else bytes(envelope.accounting)
+    return Batch(envelope.producer, [bytes(raw) for raw in envelope.records], accounting)
 
 
 def _check_version(body: bytes) -> None:
@@ -185,8 +193,12 @@ def _decode_leniently(body: bytes, cause: Exception) -> Batch:
     records = found.get("records") if isinstance(found, dict) else None
     if not isinstance(records, list):
         raise refusal from cause
-    envelope = decode_batch(json.dumps({**found, "records": []}).encode())
-    return Batch(envelope.producer, [json.dumps(record).encode() for record in records])
+    bare = {name: found[name] for name in ("version", "producer") if name in found}
+    try:
+        batch = _decode_strictly(json.dumps({**bare, "records": []}).encode())
+    except msgspec.DecodeError:
+        raise refusal from cause
+    return batch._replace(records=[json.dumps(record).encode() for record in records])
 
 
 def decode_record(raw: bytes) -> Record:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -98,6 +98,35 @@ class SpecificationStore:
 
         return await self._database.run(job)
 
+    async def all(self) -> list[Stored]:
+        """Every version of every workflow's specification."""
+
+        def job(connection: sqlite3.Connection) -> list[Stored]:
+            rows: Any = connection.execute(
+                "SELECT workflow, version, created, body FROM specification ORDER BY workflow, version"
+            )
+            return [Stored(*row) for row in rows]
+
+        return await self._database.run(job)
+
+    async def take_in(self, stored: Sequence[Stored]) -> None:
+        """Adds versions that another tracker kept; those that are here already stay as they are.
+
+        Raises:
+            RequestError: one of them is no specification; none was added.
+            QueueUnavailable: none was added.
+        """
+        for one in stored:
+            specifications.parse(one.body)
+
+        def job(connection: sqlite3.Connection) -> None:
+            for one in stored:
+                _insert(connection, one, "OR IGNORE")
+
+        async with self._lock:
+            await self._database.run(job)
+            await self.load()
+
     async def newest(self) -> list[Stored]:
         """The newest version of each workflow's specification, by name."""
 
@@ -110,5 +139,8 @@ class SpecificationStore:
         return await self._database.run(job)
 
 
-def _insert(connection: sqlite3.Connection, stored: Stored) -> None:
-    connection.execute("INSERT INTO specification (workflow, version, created, body) VALUES (?, ?, ?, ?)", stored)
+def _insert(connection: sqlite3.Connection, stored: Stored, otherwise: str = "") -> None:
+    connection.execute(
+        f"INSERT {otherwise} INTO specification (workflow, version, created, body) VALUES (?, ?, ?, ?)",  # noqa: S608
+        stored,
+    )

@@ -15,7 +15,8 @@ from edge.errors import RequestError
 
 from ..answers import answer
 from ..catalogue import Catalogue
-from ..routes import MAX_RAW, Parts, check_backlog
+from ..parts import MAX_RAW, Parts
+from ..routes import check_backlog
 from ..specifications import SpecificationForm
 from ..validation import Finding
 from . import answers, prospective, stores, wire
@@ -64,7 +65,8 @@ async def take_retrospective(request: Request, with_validation: WithValidation =
     parts = _parts(request)
     await check_backlog(parts.tracker)
     body = await read_body(request, MAX_RAW)
-    return await parts.intake.take(body, CHECKS.get(with_validation.lower(), "none"))
+    with parts.tracker.gate.passage():
+        return await parts.intake.take(body, CHECKS.get(with_validation.lower(), "none"))
 
 
 @_anywhere("/prospective-provenance", "POST", openapi_extra=_JSON)
@@ -83,10 +85,12 @@ async def _keep(request: Request, overwrite: bool) -> Response:
     plan = prospective.read(await read_body(request, MAX_RAW))
     if plan.form is None:
         return answers.not_acceptable(plan.findings)
-    known = _parts(request).tracker.specifications
+    tracker = _parts(request).tracker
+    known = tracker.specifications
     if not overwrite and await known.get(plan.form.workflow) is not None:
         return answers.not_acceptable([_there_already(plan.form)])
-    kept, new = await known.put(plan.form)
+    with tracker.gate.passage():
+        kept, new = await known.put(plan.form)
     return answers.stored({"workflow": kept.workflow, "version": kept.version, "created": kept.created}, new)
 
 
@@ -99,7 +103,9 @@ def _there_already(form: SpecificationForm) -> Finding:
 async def put_data_store(request: Request) -> Response:
     """Describes a data store; 201 with the id that references to its data give."""
     store = stores.catalogued(wire.parse(await read_body(request, MAX_RAW)))
-    await _parts(request).catalogue.put(store)
+    parts = _parts(request)
+    with parts.tracker.gate.passage():
+        await parts.catalogue.put(store)
     return answer({"data_store_hkg_id": store.id}, 201)
 
 
