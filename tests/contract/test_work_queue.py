@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
+from tests.redis_process import RedisProcess
 from tracker.database import Database
 from tracker.errors import QueueFull, QueueInUse, QueueUnavailable
 from tracker.queue import Exported, NewEntry, QueueStatistics, Refused, WorkQueue, hash_of
+from tracker.queue_redis import open_queue as redis_queue
 from tracker.queue_sqlite import SCHEMA, open_queue
+from tracker.redis_server import RedisServer
 
 Opened = AbstractAsyncContextManager[WorkQueue]
 Open = Callable[..., Opened]
@@ -36,10 +39,27 @@ def sqlite_queues(folder: Path) -> Open:
     return opened
 
 
-@pytest.fixture(params=[sqlite_queues])
+def redis_queues(server: RedisProcess) -> Open:
+    """With ``clean=False`` the queue is left as a process leaves it that is killed."""
+
+    @asynccontextmanager
+    async def opened(partitions: int = 1, keep: float = 300.0, *, clean: bool = True) -> AsyncIterator[WorkQueue]:
+        connection = RedisServer(server.url)
+        queue = await redis_queue(connection, "one", partitions, keep)
+        try:
+            yield queue
+        finally:
+            await (queue if clean else connection).close()
+
+    return opened
+
+
+@pytest.fixture(params=["sqlite", "redis"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     """Opens a queue on the same storage each time."""
-    return request.param(tmp_path)
+    if request.param == "sqlite":
+        return sqlite_queues(tmp_path)
+    return redis_queues(request.getfixturevalue("redis_server"))
 
 
 def run(work: Callable[[], Awaitable[Any]]) -> Any:

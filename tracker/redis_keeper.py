@@ -1,0 +1,387 @@
+"""One tracker's part in a queue that several trackers share: joining it, showing that it lives, and looking after the rest.
+
+Once a second a tracker says that it lives and reads what has changed. A few times in ``idle`` seconds it refreshes what it
+has claimed, so that nobody else takes that over however long the manager is away, and takes over claims that were not
+refreshed for ``idle`` seconds: their tracker has died, or the answer that told it of them was lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from . import redis_scripts_keeping as scripts
+from .errors import QueueInUse, QueueUnavailable
+from .redis_checks import check_server
+from .redis_server import RedisServer
+
+log = logging.getLogger("tracker.redis")
+
+TICK_SECONDS = 1.0
+STOP_SECONDS = 3.0
+LIVE_SECONDS = 10.0
+"""A tracker that gave no sign of life for so long is not there: others may choose another number of partitions."""
+PROVEN_SECONDS = 5.0
+"""A tracker that has held an entry for so long and lives is not killed by it."""
+MICRO = 1_000_000
+
+
+class Claimed(NamedTuple):
+    """An entry that this tracker has claimed: how many claims, with this one, have not ended well, and since when."""
+
+    silent: int
+    since: float
+
+
+class Part:
+    """What this tracker knows of one partition.
+
+    Attributes:
+        held: what it has claimed, by id.
+        news: set when there may be something to claim.
+        in_doubt: the answer to a claim was lost, so it may have claimed more than it knows.
+    """
+
+    __slots__ = ("held", "in_doubt", "news")
+
+    def __init__(self) -> None:
+        self.held: dict[str, Claimed] = {}
+        self.news = asyncio.Event()
+        self.in_doubt = False
+
+
+class Share:
+    """What the queue and its keeper have in common.
+
+    Args:
+        server: where the queue is.
+        name: the tracker's name, the same after a restart: what it had claimed is its own again.
+        partitions: number of partitions.
+        keep: seconds for which delivered entries are kept.
+        idle: seconds without a refresh after which a claim has ended.
+        safe: refuse a server that is not set up to keep what it has taken.
+
+    Attributes:
+        epoch: changes when the server has lost its data.
+        unfit: why nothing may be appended at present; else ``None``.
+        expelled: why this tracker may do nothing here any more; else ``None``.
+        depth: entries waiting or claimed, as last heard.
+    """
+
+    def __init__(self, server: RedisServer, name: str, partitions: int, keep: float, idle: float, safe: bool) -> None:
+        self.server = server
+        self.name = name
+        self.process = secrets.token_hex(8)
+        self.partitions = partitions
+        self.parts = [Part() for _ in range(partitions)]
+        self.keep = int(keep * MICRO)
+        self.idle = idle
+        self.safe = safe
+        self.epoch = ""
+        self.unfit: str | None = None
+        self.expelled: str | None = None
+        self.depth = 0
+        self._heard = 0
+
+    def hear(self, when: int, depth: int) -> None:
+        """Notes the depth as of a moment of the server's clock; answers may come out of order."""
+        if when >= self._heard:
+            self._heard = when
+            self.depth = depth
+
+    def usable(self) -> None:
+        """Raises ``QueueUnavailable`` when this tracker has no part in the queue any more."""
+        if self.expelled is not None:
+            raise QueueUnavailable(self.expelled)
+
+    async def expire(self, keep: int) -> int:
+        """Deletes entries that were delivered more than ``keep`` microseconds ago (-1: the oldest, however young)."""
+        gone = 0
+        for partition in range(self.partitions):
+            while some := await self.server.run(scripts.EXPIRE, self.partitions, partition, keep):
+                gone += some
+                if keep < 0:
+                    break
+        return gone
+
+    async def replay_delivered(self, since: int) -> int:
+        """Makes wait again what was delivered since then (microseconds since 1970)."""
+        replayed = 0
+        for partition, part in enumerate(self.parts):
+            while some := await self.server.run(
+                scripts.REPLAY_DELIVERED, self.partitions, partition, self.name, max(since, 0)
+            ):
+                replayed += some
+                part.news.set()
+        return replayed
+
+    async def give_left_over(self, partition: int) -> None:
+        """Gives back what the server holds for claimed by this tracker and this process does not."""
+        part, after = self.parts[partition], "0-0"
+        while after:
+            answer = await self.server.run(scripts.LEFT_OVER, self.partitions, partition, self.name, after, *part.held)
+            after = answer.decode()
+        part.in_doubt = False
+
+
+class Keeper:
+    """Looks after one tracker's share of a queue, from ``start`` to ``stop``.
+
+    Args:
+        share: the tracker's share.
+        monotonic: seconds.
+    """
+
+    def __init__(self, share: Share, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._share = share
+        self._server = share.server
+        self._monotonic = monotonic
+        self._forget: Callable[[], None] = lambda: None
+        self._specified: Callable[[], Awaitable[None]] = _nothing
+        self._given_up = b""
+        self._specifications = b""
+        self._server_run = ""
+        self._rounds = _Rounds(share.idle / 4, monotonic)
+        self._trouble = ""
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+
+    def watch(self, forget: Callable[[], None], specified: Callable[[], Awaitable[None]]) -> None:
+        """Says whom to tell of changes.
+
+        Args:
+            forget: called when something that the queue held may never be delivered.
+            specified: called when there are other specifications.
+        """
+        self._forget = forget
+        self._specified = specified
+        self._server.on_loss = forget
+
+    async def start(self) -> None:
+        """Takes this tracker's place in the queue.
+
+        Raises:
+            QueueInUse: other trackers use another number of partitions.
+            QueueUnavailable: the server does not answer, or is not set up to keep what it takes.
+        """
+        self._server_run = (await check_server(self._server, self._share.safe)).run
+        await self._join()
+        await self._tick()
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Ends the looking after; the share stays as it is."""
+        self._stopping.set()
+        if self._task is not None:
+            # Not by cancelling it: in the midst of a call the client may take that for an answer that did not come.
+            await asyncio.wait((self._task,), timeout=STOP_SECONDS)
+            self._task.cancel()
+
+    async def leave(self) -> None:
+        """Gives back all that is claimed and notes that the stop was clean."""
+        share = self._share
+        for partition, part in enumerate(share.parts):
+            part.held.clear()
+            await share.give_left_over(partition)
+        await self._server.run(scripts.LEAVE, share.name, share.process)
+
+    async def _join(self) -> None:
+        share = self._share
+        answer = await self._server.run(
+            scripts.JOIN, share.name, share.process, share.partitions, int(LIVE_SECONDS * MICRO), secrets.token_hex(8)
+        )
+        if answer[0] == b"refused":
+            raise QueueInUse(_refusal(share, *answer[1:]))
+        _, epoch, self._given_up, self._specifications, unclean, layouts = answer
+        share.epoch = epoch.decode()
+        for layout in layouts:
+            await self._deal(layout)
+        for partition, part in enumerate(share.parts):
+            part.held.clear()
+            await share.give_left_over(partition)
+            part.news.set()
+        share.expelled = None
+        if unclean:
+            replayed = await share.replay_delivered(int(unclean) - share.keep) if share.keep else 0
+            await self._server.command("HDEL", self._server.prefix + "unclean", share.name)
+            if replayed:
+                log.warning(
+                    "the last stop was not clean: the %d documents delivered last are delivered again", replayed
+                )
+
+    async def _deal(self, layout: int) -> None:
+        """Moves what waits in partitions of another number to where it belongs now."""
+        share, moved = self._share, 0
+        while some := await self._server.run(scripts.DEAL, share.epoch, share.partitions, layout):
+            moved += some
+        if moved:
+            log.info("%d documents of %d partitions were dealt out to %d", moved, layout, share.partitions)
+
+    async def _run(self) -> None:
+        while not self._server.closed and not self._stopping.is_set():
+            try:
+                await self._tick()
+                self._tell(self._share.unfit or "")
+            except QueueUnavailable as error:
+                self._tell(str(error))
+            except QueueInUse as error:
+                self._share.expelled = str(error)
+                self._tell(str(error))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), TICK_SECONDS)
+
+    def _tell(self, trouble: str) -> None:
+        """Logs trouble once, and its end."""
+        if trouble != self._trouble:
+            if trouble:
+                log.error("%s", trouble)
+            else:
+                log.info("the queue works again")
+            self._trouble = trouble
+
+    async def _tick(self) -> None:
+        await self._look_at_server()
+        share = self._share
+        answer = await self._server.run(scripts.BEAT, share.name, share.process, share.partitions)
+        owner, epoch, partitions, given_up, specifications, when, depth, *waiting = answer
+        if not self._still_here(owner.decode(), partitions.decode()):
+            return
+        if epoch.decode() != share.epoch:
+            log.error("%s has lost the queue's data; what was in it and not delivered is gone", self._server)
+            await self._join()
+            self._forget()
+            await self._specified()
+            return
+        share.hear(when, depth)
+        if given_up != self._given_up:
+            self._given_up = given_up
+            self._forget()
+        if specifications != self._specifications:
+            await self._specified()
+            self._specifications = specifications
+        self._wake(waiting)
+        await self._prove_harmless()
+        await share.expire(share.keep)
+        if self._rounds.due():
+            await self._round()
+
+    async def _look_at_server(self) -> None:
+        """Looks whether it is another server now, or was started anew."""
+        information = await self._server.information("server")
+        if information.get("run_id", "") != self._server_run:
+            self._forget()  # the new one may have lost the last of it
+            for part in self._share.parts:
+                part.in_doubt = True
+            await self._check_server()
+
+    async def _check_server(self) -> None:
+        try:
+            self._server_run = (await check_server(self._server, self._share.safe)).run
+            self._share.unfit = None
+        except QueueUnavailable as error:
+            self._share.unfit = str(error)
+
+    def _still_here(self, owner: str, partitions: str) -> bool:
+        share = self._share
+        if owner != share.process:
+            share.expelled = (
+                f"another tracker has the name {share.name} now: give each a folder, or a --name, of its own"
+            )
+        elif partitions not in ("", str(share.partitions)):
+            share.expelled = (
+                f"the other trackers use {partitions} partitions now: start this one with --partitions {partitions}"
+            )
+        else:
+            share.expelled = None
+            return True
+        self._tell(share.expelled)
+        raise QueueUnavailable(share.expelled)
+
+    def _wake(self, waiting: list[int]) -> None:
+        for partition, (part, count) in enumerate(zip(self._share.parts, waiting, strict=True)):
+            if count > 0:
+                part.news.set()
+            elif count < 0:
+                log.error(
+                    "partition %d of %s lacks entries that no tracker removed: something else trims or deletes keys %s*",
+                    partition, self._server, self._server.prefix,
+                )  # fmt: skip
+
+    async def _prove_harmless(self) -> None:
+        """Takes suspicion off entries that this tracker holds, and lives."""
+        now = self._monotonic()
+        for partition, part in enumerate(self._share.parts):
+            ids = [id_ for id_, one in part.held.items() if one.silent > 1 and now - one.since > PROVEN_SECONDS]
+            if ids:
+                await self._hold(partition, ids)
+                part.held.update((id_, Claimed(0, part.held[id_].since)) for id_ in ids if id_ in part.held)
+
+    async def _hold(self, partition: int, ids: list[str]) -> None:
+        await self._server.run(scripts.HOLD, self._share.partitions, partition, self._share.name, *ids)
+
+    async def _round(self) -> None:
+        """Refreshes what this tracker has claimed, takes over what nobody does, and forgets trackers that are gone."""
+        share = self._share
+        await self._check_server()
+        for partition, part in enumerate(share.parts):
+            if part.held:
+                await self._hold(partition, list(part.held))
+        for partition in range(share.partitions):
+            await self.take_over(partition)
+        silent = await self._server.run(scripts.SILENT, int(share.idle * MICRO))
+        for name, beat in _pairs(silent):
+            replayed = await share.replay_delivered(int(beat) - share.keep) if share.keep else 0
+            await self._server.run(scripts.FORGET_TRACKER, share.partitions, name, beat)
+            log.warning("tracker %s is gone; %d documents delivered last are delivered again", name.decode(), replayed)
+
+    async def take_over(self, partition: int) -> int:
+        """Makes wait again what was claimed and not refreshed for ``idle`` seconds; how many entries."""
+        share, cursor = self._share, b"0-0"
+        taken = 0
+        while True:
+            cursor, some = await self._server.run(
+                scripts.TAKE_OVER, share.partitions, partition, share.name, int(share.idle * 1000), cursor
+            )
+            taken += int(some)
+            if cursor == b"0-0":
+                break
+        if taken:
+            log.warning("%d documents of partition %d, whose tracker has died, wait again", taken, partition)
+            share.parts[partition].news.set()
+        return taken
+
+
+class _Rounds:
+    """When the next round is due; the clock of the server plays no part."""
+
+    def __init__(self, every: float, monotonic: Callable[[], float]) -> None:
+        self._every = every
+        self._monotonic = monotonic
+        self._last = monotonic()
+
+    def due(self) -> bool:
+        if self._monotonic() - self._last < self._every:
+            return False
+        self._last = self._monotonic()
+        return True
+
+
+async def _nothing() -> None:
+    """Nobody is told."""
+
+
+def _refusal(share: Share, other: bytes, age: int, partitions: bytes) -> str:
+    number = partitions.decode()
+    return (
+        f"tracker {other.decode()} works on this queue with {number} partitions, and was there {age / MICRO:.0f} s ago: "
+        f"start with --partitions {number}, or stop it first (one that was killed counts for {LIVE_SECONDS:.0f} s)"
+    )
+
+
+def _pairs(flat: list[Any]) -> Iterator[tuple[bytes, bytes]]:
+    return zip(flat[::2], flat[1::2], strict=True)

@@ -1,0 +1,177 @@
+"""A Redis-compatible server: its address, the calls of scripts, and what its errors mean to a queue."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as ConnectionLost
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import TimeoutError as NoAnswer
+
+from edge.errors import SettingsError
+
+from .errors import QueueFull, QueueUnavailable
+
+log = logging.getLogger("tracker.redis")
+
+PREFIX = "pllib:"
+"""Every key of the tracker begins with it; nothing else may touch those keys."""
+CONNECTIONS = 16
+ANSWER_SECONDS = 15.0
+"""Time that one call may take; a sync of a slow disk is part of it."""
+CONNECT_SECONDS = 3.0
+
+_SCHEMES = ("redis", "rediss", "unix")
+_EXAMPLES = "write redis://HOST:6379/0, rediss://USER:PASSWORD@HOST:6380/0 or unix:///path/to/redis.sock?db=0"
+
+
+def shown(url: str) -> str:
+    """The address without what is secret in it, for logs and messages."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "(an address that cannot be read)"
+    if parts.scheme == "unix":
+        return f"unix://{parts.path}"
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else "") + parts.path
+
+
+def check_url(flag: str, url: str) -> None:
+    """Raises ``SettingsError``, which names the flag, when a server cannot be addressed like this."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+        options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+    except ValueError as error:
+        raise SettingsError(f"{flag}: the address cannot be read; {_EXAMPLES}") from error
+    if parts.scheme not in _SCHEMES:
+        raise SettingsError(f"{flag} {shown(url)}: {parts.scheme or 'no'} scheme is unknown; {_EXAMPLES}")
+    if not (parts.path if parts.scheme == "unix" else host):
+        raise SettingsError(f"{flag} {shown(url)}: says no host; {_EXAMPLES}")
+    if unknown := options.keys() - _options(parts.scheme):
+        raise SettingsError(f"{flag} {shown(url)}: option {sorted(unknown)[0]!r} is unknown; {_EXAMPLES}")
+    database = options.get("db", "") if parts.scheme == "unix" else unquote(parts.path).strip("/")
+    if database and not database.isdecimal():
+        raise SettingsError(f"{flag} {shown(url)}: the database is a number from 0; {_EXAMPLES}")
+
+
+def _options(scheme: str) -> set[str]:
+    found = {"unix": {"db", "password", "username"}, "rediss": {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}}
+    return found.get(scheme, set())
+
+
+class Script:
+    """A Lua script, which the server runs as one step."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class RedisServer:
+    """Connections to one server, made when they are needed.
+
+    Args:
+        url: see ``check_url``.
+        prefix: what all keys begin with.
+
+    Attributes:
+        on_loss: called when a connection was lost or an answer did not come; what the server did then is unknown.
+        closed: whether ``close`` was called.
+    """
+
+    def __init__(self, url: str, prefix: str = PREFIX) -> None:
+        self.prefix = prefix
+        self.closed = False
+        self.on_loss: Callable[[], None] = lambda: None
+        self._shown = shown(url)
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS,
+            timeout=ANSWER_SECONDS,
+            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_keepalive=True,
+            # A call whose answer was lost may have been done: whether to send it again is for the caller to say.
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+        self._client: Redis = Redis(connection_pool=pool)
+
+    def __str__(self) -> str:
+        return self._shown
+
+    async def run(self, script: Script, *arguments: Any) -> Any:
+        """What the script returns; it gets the prefix as its key.
+
+        Raises:
+            QueueUnavailable: the server did not do it, or its answer was lost.
+        """
+        try:
+            return await self.command("EVALSHA", script.sha, 1, self.prefix, *arguments)
+        except _Unknown:
+            await self.command("SCRIPT LOAD", script.text)
+            return await self.command("EVALSHA", script.sha, 1, self.prefix, *arguments)
+
+    async def command(self, *words: Any) -> Any:
+        """The server's answer to one command.
+
+        Raises:
+            QueueUnavailable: as with ``run``.
+        """
+        if self.closed:
+            raise QueueUnavailable("the queue is closed")
+        try:
+            return await self._client.execute_command(*words)  # type: ignore[no-untyped-call]
+        except NoScriptError as error:
+            raise _Unknown(f"{self}: {error}") from error
+        except OutOfMemoryError as error:
+            raise QueueFull(f"{self}: {error}") from error
+        except ReadOnlyError as error:
+            # The name may stand for another server by now.
+            await self._client.connection_pool.disconnect(inuse_connections=False)
+            raise QueueUnavailable(f"{self}: {error}") from error
+        except (ConnectionLost, NoAnswer, OSError, asyncio.TimeoutError) as error:
+            self.on_loss()
+            raise QueueUnavailable(f"{self}: {error or type(error).__name__}") from error
+        except RedisError as error:
+            raise QueueUnavailable(f"{self}: {error}") from error
+
+    async def setting(self, name: str) -> str | None:
+        """A setting of the server."""
+        answer = await self.command("CONFIG GET", name)
+        pairs = answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
+        found = {_text(key): _text(value) for key, value in pairs.items()}
+        return found.get(name)
+
+    async def information(self, section: str = "everything") -> dict[str, str]:
+        """What INFO says."""
+        answer = await self.command("INFO", section)
+        if isinstance(answer, dict):
+            return {str(name): str(value) for name, value in answer.items()}
+        lines = (line.partition(":") for line in answer.decode("utf-8", "replace").splitlines() if ":" in line)
+        return {name: value.strip() for name, _, value in lines}
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        if not self.closed:
+            self.closed = True
+            await self._client.aclose()
+            await self._client.connection_pool.disconnect()
+
+
+def _text(answer: bytes | str) -> str:
+    return answer.decode() if isinstance(answer, bytes) else answer
+
+
+class _Unknown(QueueUnavailable):
+    """The server does not have the script yet, or has lost it."""
