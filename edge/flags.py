@@ -8,16 +8,22 @@ from typing import NamedTuple
 
 
 class Flag(NamedTuple):
-    """A flag, the variable of the environment that stands for it, and what it means; its type is the default's."""
+    """A flag, the variable of the environment that stands for it, and what it means; its type is the default's.
+
+    A flag that is ``False`` by default takes no value; its variable says yes with anything but nothing and 0.
+    """
 
     name: str
     variable: str
-    default: str | int
+    default: str | int | bool
     text: str
 
 
 ALLOWED_HOSTS = Flag(
     "--allowed-hosts", "PLLIB_ALLOWED_HOSTS", "", "host names it may be called by beside loopback, with commas"
+)
+INSECURE = Flag(
+    "--insecure", "PLLIB_INSECURE", False, "listen beyond loopback although anyone who reaches the port can write"
 )
 
 
@@ -28,20 +34,27 @@ def parser(
     made = argparse.ArgumentParser(
         program, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for flag in (*flags, ALLOWED_HOSTS):
-        made.add_argument(
-            flag.name,
-            type=type(flag.default),
-            default=environment.get(flag.variable) or flag.default,
-            help=f"{flag.text} (default {flag.default}; {flag.variable})",
-        )
-    made.add_argument(
-        "--insecure",
-        action="store_true",
-        default=environment.get("PLLIB_INSECURE", "") not in ("", "0"),
-        help="listen beyond loopback although anyone who reaches the port can write (PLLIB_INSECURE=1)",
-    )
+    for flag in (*flags, ALLOWED_HOSTS, INSECURE):
+        given = environment.get(flag.variable)
+        if isinstance(flag.default, bool):
+            made.add_argument(
+                flag.name,
+                action="store_true",
+                default=given not in (None, "", "0"),
+                help=f"{flag.text} ({flag.variable}=1)",
+            )
+        else:
+            made.add_argument(
+                flag.name,
+                type=type(flag.default),
+                default=given or flag.default,
+                help=f"{flag.text} ({_default(flag.default)}{flag.variable})",
+            )
     return made
+
+
+def _default(value: str | int) -> str:
+    return f"default {value}; " if value != "" else ""
 
 
 def host_names(text: str) -> tuple[str, ...]:

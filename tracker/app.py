@@ -13,14 +13,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from edge.listening import LOOPBACK_HOSTS
 
-from . import catalogue, queue_sqlite, specification_store
 from .admin_routes import router as admin_router
 from .answers import add_error_answers
-from .catalogue import SqliteCatalogue
-from .database import Database
+from .catalogue import Catalogue
 from .dispatch import Dispatcher
 from .draining import Gate
-from .errors import QueueUnavailable
 from .intake import Intake
 from .metrics import Metrics
 from .names import Specifications
@@ -33,6 +30,7 @@ from .queue import WorkQueue
 from .routes import router
 from .settings import Settings
 from .specification_store import SpecificationStore
+from .storage import open_storage
 
 log = logging.getLogger("tracker")
 
@@ -44,21 +42,23 @@ def create_app(settings: Settings) -> FastAPI:
     """The application; it opens its queue when it is started and closes it when it is stopped.
 
     Raises, when started:
-        QueueError: the data folder cannot be used.
+        QueueError: the data folder, or the server of the queue, cannot be used.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        database = _open_database(settings)
-        queue = await queue_sqlite.open_queue(database, settings.partitions, settings.keep_delivered)
+        storage = await open_storage(settings)
+        queue = storage.queue
         metrics = Metrics()
         in_force = Specifications()
         producers = Producers()
         intake = Intake(queue, in_force, metrics, producers)
-        store = SpecificationStore(database, queue, in_force)
+        store = SpecificationStore(storage.specifications, queue, in_force)
         await store.load()
+        storage.watch(intake.forget_what_is_known, store.load)
         app.state.parts = parts = Parts(settings, queue, intake, store, metrics, producers, Gate())
-        app.state.provlake = ProvLakeParts(parts, ProvLakeIntake(intake, in_force), SqliteCatalogue(database, queue))
+        catalogue = Catalogue(storage.catalogue, queue)
+        app.state.provlake = ProvLakeParts(parts, ProvLakeIntake(intake, in_force), catalogue)
         async with _client(settings) as client, _dispatching(settings, queue, client, metrics, intake):
             yield
         await queue.close()
@@ -79,16 +79,6 @@ def create_app(settings: Settings) -> FastAPI:
         www_redirect=False,
     )
     return app
-
-
-def _open_database(settings: Settings) -> Database:
-    try:
-        settings.data.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise QueueUnavailable(f"the folder {settings.data} cannot be made ({error.strerror})") from error
-    return Database(
-        settings.data / "tracker.sqlite", queue_sqlite.SCHEMA + specification_store.SCHEMA + catalogue.SCHEMA
-    )
 
 
 def _client(settings: Settings) -> httpx.AsyncClient:

@@ -26,8 +26,8 @@ log = logging.getLogger("tracker.redis")
 Result = TypeVar("Result")
 Words = list[Any]
 
-CLAIM_IDLE_SECONDS = 120.0
-"""Time after which the claims of a tracker that has died are taken over; longer than any post takes."""
+IDLE_POSTS = 2
+"""Claims of a tracker that has died are taken over after the time that so many posts may take."""
 MAX_APPEND_BYTES = 16_000_000
 """Bytes that are appended in one step, but for a single larger append."""
 APPENDS_AT_ONCE = 2
@@ -303,7 +303,7 @@ async def open_queue(
     partitions: int,
     keep: float,
     *,
-    idle: float = CLAIM_IDLE_SECONDS,
+    idle: float = 120.0,
     safe: bool = True,
 ) -> RedisQueue:
     """A queue that is ready for use.

@@ -265,11 +265,45 @@ return found
 SPECIFY = Script(
     COMMON
     + """
--- workflow, version, when, body: kept if the version is the next one; returns whether it was
-if tonumber(call('HGET', P .. 'specifications', ARGV[1]) or '0') + 1 ~= tonumber(ARGV[2]) then return 0 end
-call('HSET', P .. 'specification:' .. ARGV[1], ARGV[2], ARGV[4], ARGV[2] .. ':created', ARGV[3])
-call('HSET', P .. 'specifications', ARGV[1], ARGV[2])
-call('HINCRBY', STATE, 'specifications', 1)
-return 1
+-- workflow, version, when, body of each: kept if that version is not there yet; returns how many were kept
+local kept = 0
+for i = 1, #ARGV, 4 do
+  local workflow, version = ARGV[i], ARGV[i + 1]
+  if call('HSETNX', P .. 'specification:' .. workflow, version, ARGV[i + 2] .. ' ' .. ARGV[i + 3]) == 1 then
+    kept = kept + 1
+    local newest = tonumber(call('HGET', P .. 'specifications', workflow) or '0')
+    if tonumber(version) > newest then call('HSET', P .. 'specifications', workflow, version) end
+  end
+end
+if kept > 0 then call('HINCRBY', STATE, 'specifications', 1) end
+return kept
+"""
+)
+
+SPECIFICATIONS = Script(
+    COMMON
+    + """
+-- workflow or '' for all, then newest, all, or a version: workflow, version, when, body of each
+local found = {}
+
+local function add(workflow, version, kept)
+  if not kept then return end
+  local space = kept:find(' ', 1, true)
+  found[#found + 1] = {workflow, version, kept:sub(1, space - 1), kept:sub(space + 1)}
+end
+
+local newest = {}
+if ARGV[1] == '' then newest = named(call('HGETALL', P .. 'specifications'))
+else newest[ARGV[1]] = call('HGET', P .. 'specifications', ARGV[1]) or nil end
+for workflow, last in pairs(newest) do
+  local key = P .. 'specification:' .. workflow
+  if ARGV[2] == 'all' then
+    for version, kept in pairs(named(call('HGETALL', key))) do add(workflow, version, kept) end
+  else
+    local version = ARGV[2] == 'newest' and last or ARGV[2]
+    add(workflow, version, call('HGET', key, version))
+  end
+end
+return found
 """
 )

@@ -7,7 +7,6 @@ import hashlib
 import logging
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -16,9 +15,8 @@ from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as NoAnswer
 
-from edge.errors import SettingsError
-
 from .errors import QueueFull, QueueUnavailable
+from .redis_url import shown
 
 log = logging.getLogger("tracker.redis")
 
@@ -28,45 +26,6 @@ CONNECTIONS = 16
 ANSWER_SECONDS = 15.0
 """Time that one call may take; a sync of a slow disk is part of it."""
 CONNECT_SECONDS = 3.0
-
-_SCHEMES = ("redis", "rediss", "unix")
-_EXAMPLES = "write redis://HOST:6379/0, rediss://USER:PASSWORD@HOST:6380/0 or unix:///path/to/redis.sock?db=0"
-
-
-def shown(url: str) -> str:
-    """The address without what is secret in it, for logs and messages."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return "(an address that cannot be read)"
-    if parts.scheme == "unix":
-        return f"unix://{parts.path}"
-    return f"{parts.scheme}://{host}" + (f":{port}" if port else "") + parts.path
-
-
-def check_url(flag: str, url: str) -> None:
-    """Raises ``SettingsError``, which names the flag, when a server cannot be addressed like this."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-        options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
-    except ValueError as error:
-        raise SettingsError(f"{flag}: the address cannot be read; {_EXAMPLES}") from error
-    if parts.scheme not in _SCHEMES:
-        raise SettingsError(f"{flag} {shown(url)}: {parts.scheme or 'no'} scheme is unknown; {_EXAMPLES}")
-    if not (parts.path if parts.scheme == "unix" else host):
-        raise SettingsError(f"{flag} {shown(url)}: says no host; {_EXAMPLES}")
-    if unknown := options.keys() - _options(parts.scheme):
-        raise SettingsError(f"{flag} {shown(url)}: option {sorted(unknown)[0]!r} is unknown; {_EXAMPLES}")
-    database = options.get("db", "") if parts.scheme == "unix" else unquote(parts.path).strip("/")
-    if database and not database.isdecimal():
-        raise SettingsError(f"{flag} {shown(url)}: the database is a number from 0; {_EXAMPLES}")
-
-
-def _options(scheme: str) -> set[str]:
-    found = {"unix": {"db", "password", "username"}, "rediss": {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}}
-    return found.get(scheme, set())
 
 
 class Script:
@@ -81,7 +40,7 @@ class RedisServer:
     """Connections to one server, made when they are needed.
 
     Args:
-        url: see ``check_url``.
+        url: see ``redis_url.check_url``.
         prefix: what all keys begin with.
 
     Attributes:
