@@ -196,21 +196,19 @@ class RedisQueue:
     async def bury(self, partition: int, ids: Sequence[str], reason: str) -> None:
         await self._end_claims(partition, ids, scripts.BURY, reason)
 
-    async def retry(self, partition: int, ids: Sequence[str], delay: float, *, counted: bool) -> None:
-        await self._end_claims(
-            partition, ids, scripts.GIVE_BACK, self._share.name, max(int(delay * MICRO), 0), int(counted)
-        )
-        self._share.parts[partition].news.set()
-
-    async def _end_claims(self, partition: int, ids: Sequence[str], script: Script, *how: Any) -> None:
-        if not ids:
-            return
-        self._share.usable()
-        answer = await self._unbroken(self._server.run(script, self.partitions, partition, *how, *ids))
-        for id_ in ids:
-            self._share.parts[partition].held.pop(id_, None)
-        if isinstance(answer, list):
+    async def _end_claims(self, partition: int, ids: Sequence[str], script: Script, how: Any) -> None:
+        if ids:
+            self._share.usable()
+            answer = await self._unbroken(self._server.run(script, self.partitions, partition, how, *ids))
             self._share.hear(*answer)
+            self._share.parts[partition].let_go(ids)
+
+    async def retry(self, partition: int, ids: Sequence[str], delay: float, *, counted: bool) -> None:
+        if ids:
+            self._share.usable()
+            await self._unbroken(self._share.give_back(partition, ids, max(int(delay * MICRO), 0), counted=counted))
+            self._share.parts[partition].let_go(ids)
+            self._share.parts[partition].news.set()
 
     async def dead_letters(self, limit: int, after: str | None = None) -> list[DeadLetter]:
         rows = await self._server.run(scripts.DEAD_LETTERS, f"{_number(after)}-0", "+", limit)

@@ -11,13 +11,14 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from . import redis_scripts_keeping as scripts
 from .errors import QueueInUse, QueueUnavailable
 from .redis_checks import check_server
+from .redis_scripts import GIVE_BACK
 from .redis_server import RedisServer
 
 log = logging.getLogger("tracker.redis")
@@ -53,6 +54,11 @@ class Part:
         self.held: dict[str, Claimed] = {}
         self.news = asyncio.Event()
         self.in_doubt = False
+
+    def let_go(self, ids: Sequence[str]) -> None:
+        """Notes that claims have ended."""
+        for id_ in ids:
+            self.held.pop(id_, None)
 
 
 class Share:
@@ -113,12 +119,19 @@ class Share:
         """Makes wait again what was delivered since then (microseconds since 1970)."""
         replayed = 0
         for partition, part in enumerate(self.parts):
-            while some := await self.server.run(
-                scripts.REPLAY_DELIVERED, self.partitions, partition, self.name, max(since, 0)
-            ):
+            some = 1
+            while some:
+                when, depth, some = await self.server.run(
+                    scripts.REPLAY_DELIVERED, self.partitions, partition, self.name, max(since, 0)
+                )
+                self.hear(when, depth)
                 replayed += some
-                part.news.set()
+            part.news.set()
         return replayed
+
+    async def give_back(self, partition: int, ids: Sequence[str], delay: int, *, counted: bool) -> None:
+        """Gives claims back that ended in order; they may be claimed again after so many microseconds."""
+        await self.server.run(GIVE_BACK, self.partitions, partition, self.name, delay, int(counted), *ids)
 
     async def give_left_over(self, partition: int) -> None:
         """Gives back what the server holds for claimed by this tracker and this process does not."""
@@ -186,6 +199,8 @@ class Keeper:
         """Gives back all that is claimed and notes that the stop was clean."""
         share = self._share
         for partition, part in enumerate(share.parts):
+            if part.held:
+                await share.give_back(partition, list(part.held), 0, counted=False)
             part.held.clear()
             await share.give_left_over(partition)
         await self._server.run(scripts.LEAVE, share.name, share.process)

@@ -152,7 +152,7 @@ return #ids
 REPLAY_DELIVERED = Script(
     COMMON
     + """
--- partitions, partition, consumer, microseconds since 1970: some that were delivered since then wait again; how many
+-- partitions, partition, consumer, microseconds since 1970: some that were delivered since then wait again: now, depth, how many
 local k, me = keys_of(ARGV[1], ARGV[2]), ARGV[3]
 local ids = call('ZRANGEBYSCORE', k.delivered, ARGV[4], '+inf', 'LIMIT', 0, 1000)
 for _, id in ipairs(ids) do
@@ -162,7 +162,7 @@ for _, id in ipairs(ids) do
     call('ZADD', k.again, by_age(id), id)
   end
 end
-return #ids
+return {NOW, depth_of(tonumber(ARGV[1])), #ids}
 """
 )
 
