@@ -81,6 +81,10 @@ class SpecificationStore:
 
     async def load(self) -> None:
         """Puts in force what is kept."""
+        async with self._lock:
+            await self._load()
+
+    async def _load(self) -> None:
         for stored in await self._records.newest():
             self._enforce(stored)
 
@@ -129,7 +133,7 @@ class SpecificationStore:
             specifications.parse(one.body)
         async with self._lock:
             await self._records.add(stored)
-            await self.load()
+            await self._load()
 
     def _enforce(self, stored: Stored) -> None:
         form = SpecificationForm.model_validate_json(stored.body)
