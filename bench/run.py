@@ -1,6 +1,6 @@
 """The measures of the whole path, each beside a floor measured in the same run, printed and kept in ``bench/results``.
 
-python bench/run.py            everything, some two minutes
+python bench/run.py            everything, some three minutes
 python bench/run.py capture    only what needs no service
 """
 
@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 os.environ["PYTHONPATH"] = str(CHECKOUT)
 
-from bench import capture, pipeline  # noqa: E402 - after the path of the checkout
+from bench import capture, pipeline, queues  # noqa: E402 - after the path of the checkout
 from bench.measures import Measure, table  # noqa: E402
 
 
@@ -32,6 +32,8 @@ def main(what: list[str]) -> int:
         say(f"capture, {mode} …")
         measures.append(capture.capture(mode))
     if "capture" not in what:
+        say("queues …")
+        measures += [queues.embedded(), *queues.on_server(), queues.tracker()]
         say("starting services …")
         with pipeline.stack() as urls:
             say("chain of 1,000 tasks …")

@@ -228,7 +228,7 @@ class RedisQueue:
     async def dead_letter_body(self, identifier: str) -> bytes | None:
         exact = f"{_number(identifier)}-0"
         found = await self._server.command("XRANGE", self._server.prefix + "dead", exact, exact)
-        return found[0][1][b"b"] if found else None
+        return transfer.fields(found[0][1])[b"b"] if found else None
 
     async def replay(self, ids: Sequence[str] | None = None) -> int:
         if ids is not None:
@@ -258,7 +258,7 @@ class RedisQueue:
     async def quarantined(self, limit: int, after: str | None = None) -> list[QuarantinedRecord]:
         key = self._server.prefix + "quarantine"
         rows = await self._server.command("XRANGE", key, f"({_number(after)}-0", "+", "COUNT", limit)
-        return [transfer.quarantined(_plain(id_), fields) for id_, fields in rows]
+        return [transfer.quarantined(_plain(id_), transfer.fields(flat)) for id_, flat in rows]
 
     async def depth(self) -> int:
         return self._share.depth

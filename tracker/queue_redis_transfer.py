@@ -33,6 +33,11 @@ def refused_words(refused: Sequence[Refused]) -> list[Any]:
     return found
 
 
+def fields(flat: list[bytes]) -> dict[bytes, bytes]:
+    """The fields of an entry of a stream."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
 def quarantined(identifier: str, found: dict[bytes, bytes]) -> QuarantinedRecord:
     """A refused record from its fields."""
     return QuarantinedRecord(

@@ -59,8 +59,10 @@ local NOW = time[1] * 1000000 + time[2]
 local function text(number) return string.format('%.0f', number) end
 local function by_age(id) return text(tonumber(id:sub(1, -3)) - 1e16) end
 
+local function stream_of(partitions, partition) return P .. 'queue:' .. partitions .. ':' .. partition end
+
 local function keys_of(partitions, partition)
-  local base = P .. 'queue:' .. partitions .. ':' .. partition
+  local base = stream_of(partitions, partition)
   return {stream = base, again = base .. ':again', failures = base .. ':failures',
           delivered = base .. ':delivered', skip = base .. ':skip'}
 end
@@ -76,8 +78,8 @@ local function body_of(entry) return named(entry[2]).b end
 local function depth_of(partitions)
   local total = 0
   for p = 0, partitions - 1 do
-    local k = keys_of(partitions, p)
-    total = total + call('XLEN', k.stream) - call('ZCARD', k.delivered)
+    local stream = stream_of(partitions, p)
+    total = total + call('XLEN', stream) - call('ZCARD', stream .. ':delivered')
   end
   return total
 end
@@ -155,19 +157,21 @@ end
 local refusal = guard(ARGV[1], ARGV[2])
 if refusal then return refusal end
 local partitions, n, i = tonumber(ARGV[2]), #ARGV, 3
+local streams = {}
+for p = 0, partitions - 1 do streams[p] = stream_of(partitions, p) end
 while i <= n do
-  local kind = ARGV[i]
-  if kind == 'e' then
-    add_entry(partitions, ARGV[i + 1], nil, nil, ARGV[i + 2])
+  local kind, hash = ARGV[i], ARGV[i + 1]
+  if kind == 'e' then  -- what there is most of, without a detour
+    call('XADD', streams[hash % partitions], new_id(), 'h', hash, 'b', ARGV[i + 2])
     i = i + 3
   elseif kind == 'x' then
-    add_entry(partitions, ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+    add_entry(partitions, hash, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
     i = i + 5
   elseif kind == 'd' then
-    add_dead(ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6])
+    add_dead(hash, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6])
     i = i + 7
   else
-    quarantine(ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6])
+    quarantine(hash, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6])
     i = i + 7
   end
 end
