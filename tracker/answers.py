@@ -60,6 +60,6 @@ def queue_unavailable(error: QueueUnavailable) -> RequestError:
         503,
         "queue_unavailable",
         f"nothing was taken: {error}",
-        fix="send it again; if it goes on, look for free space and rights on the tracker's data folder",
+        fix="send it again; if it goes on, look at GET /health of the tracker, and for free space and rights where its queue is kept",
         retry_after=UNAVAILABLE_RETRY_SECONDS,
     )

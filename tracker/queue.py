@@ -18,8 +18,12 @@ loss of power the last of it is missing there. A queue that was not closed is op
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from hashlib import blake2b
 from typing import NamedTuple, Protocol
 from zlib import crc32
+
+MAX_QUARANTINED = 10_000
+"""Refused records kept; older ones make room."""
 
 
 class NewEntry(NamedTuple):
@@ -234,3 +238,8 @@ class WorkQueue(Protocol):
 def hash_of(key: str) -> int:
     """A hash of a partition key that is the same in every process and version."""
     return crc32(key.encode("utf-8", "surrogatepass"))
+
+
+def digest_of(producer: str, body: bytes) -> bytes:
+    """Tells a refused record from all others, so that it is kept once however often it is sent."""
+    return blake2b(body, digest_size=16, key=producer.encode()[:64]).digest()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from hashlib import blake2b
 from typing import Any
 
-from .queue import Exported, QuarantinedRecord, Refused
+from .queue import Exported, QuarantinedRecord, Refused, digest_of
 from .redis_scripts_keeping import PAGE
 from .redis_server import RedisServer
 
@@ -22,14 +21,14 @@ def words(item: Exported) -> list[Any]:
         return [b"x", item.hash, accepted, item.deliveries, item.body]
     if item.kind == "dead":
         return [b"d", item.hash, accepted, item.deliveries, round(item.died * MICRO), item.reason, item.body]
-    return [b"r", _digest(item.producer, item.body), accepted, item.producer, item.field, item.reason, item.body]
+    return [b"r", digest_of(item.producer, item.body), accepted, item.producer, item.field, item.reason, item.body]
 
 
 def refused_words(refused: Sequence[Refused]) -> list[Any]:
     """Refused records for the script that adds; the server says when they were refused."""
     found: list[Any] = []
     for one in refused:
-        found += (b"r", _digest(one.producer, one.body), b"", one.producer, one.field, one.message, one.body)
+        found += (b"r", digest_of(one.producer, one.body), b"", one.producer, one.field, one.message, one.body)
     return found
 
 
@@ -111,8 +110,3 @@ async def _stream(
 
 def _text(value: bytes) -> str:
     return value.decode("utf-8", "replace")
-
-
-def _digest(producer: str, body: bytes) -> bytes:
-    """Tells a refused record from all others, so that it is kept once however often it is sent."""
-    return blake2b(body, digest_size=16, key=producer.encode()[:64]).digest()

@@ -5,16 +5,13 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from .database import Database
-from .queue import Exported
+from .queue import MAX_QUARANTINED, Exported, digest_of
 
 PIECE_BYTES = 4_000_000
 """Bytes of documents that are read at once, but for a single larger one; other jobs get their turn in between."""
-MAX_QUARANTINED = 10_000
-"""Refused records kept; older ones make room."""
 
 
 class _Pass(NamedTuple):
@@ -107,14 +104,12 @@ def quarantine(connection: sqlite3.Connection, items: Sequence[Exported]) -> Non
         return
     connection.executemany(
         "INSERT OR IGNORE INTO quarantine (digest, producer, field, message, refused, body) VALUES (?, ?, ?, ?, ?, ?)",
-        [(_digest(item), item.producer, item.field, item.reason, item.accepted, item.body) for item in items],
+        [
+            (digest_of(item.producer, item.body), item.producer, item.field, item.reason, item.accepted, item.body)
+            for item in items
+        ],
     )
     connection.execute(
         "DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?",
         (MAX_QUARANTINED,),
     )
-
-
-def _digest(item: Exported) -> bytes:
-    """Tells a refused record from all others, so that it is kept once however often it is sent."""
-    return blake2b(item.body, digest_size=16, key=item.producer.encode()[:64]).digest()

@@ -322,10 +322,15 @@ class Keeper:
             if count > 0:
                 part.news.set()
             elif count < 0:
-                log.error(
-                    "partition %d of %s lacks entries that no tracker removed: something else trims or deletes keys %s*",
-                    partition, self._server, self._server.prefix,
-                )  # fmt: skip
+                self._miss(partition)
+
+    def _miss(self, partition: int) -> None:
+        log.error(
+            "partition %d of %s lacks entries that no tracker removed: something else trims or deletes keys %s*",
+            partition,
+            self._server,
+            self._server.prefix,
+        )
 
     async def _prove_harmless(self) -> None:
         """Takes suspicion off entries that this tracker holds, and lives."""
@@ -343,6 +348,8 @@ class Keeper:
         """Refreshes what this tracker has claimed, takes over what nobody does, and forgets trackers that are gone."""
         share = self._share
         await self._check_server()
+        for partition in await self._server.run(scripts.MISSING, share.partitions):
+            self._miss(partition)
         for partition, part in enumerate(share.parts):
             if part.held:
                 await self._hold(partition, list(part.held))

@@ -3,7 +3,8 @@
 Keys, below the prefix::
 
     state                 hash: epoch (changes when the data is lost), partitions, last (the newest id given),
-                          given_up and specifications (counters of changes that every tracker must see)
+                          given_up and specifications (counters of changes that every tracker must see), dealt
+                          (the newest id when entries were dealt out anew)
     queue:N:P             stream: partition P of N. Fields: h hash of the key, b body, a when it was accepted if the id
                           does not say it. One consumer group, `trackers`; one consumer a tracker
     queue:N:P:again       sorted set: claimed once and given back, by when they may be claimed again
@@ -32,10 +33,9 @@ given back, and when a living tracker has held it for a while.
 
 from __future__ import annotations
 
+from .queue import MAX_QUARANTINED
 from .redis_server import Script
 
-MAX_QUARANTINED = 10_000
-"""Refused records kept; older ones make room."""
 MAX_DELAY_SECONDS = 60
 """Longest delay of a retry. What is due later than that was set before the clock was set back, and is due now."""
 SILENT_CLAIMS_ALONE = 3

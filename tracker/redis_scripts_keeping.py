@@ -205,6 +205,7 @@ while p and moved < 1000 and size < 8000000 do
   p = oldest()
 end
 keep_last()
+if last then call('HSET', STATE, 'dealt', text(last)) end
 if not p then
   for q = 0, old - 1 do
     for _, key in pairs(from[q]) do call('DEL', key) end
@@ -212,6 +213,27 @@ if not p then
   call('SREM', P .. 'layouts', old)
 end
 return moved
+"""
+)
+
+MISSING = Script(
+    COMMON
+    + """
+-- partitions: the numbers of those of which entries are gone that nobody had claimed, as far as the server tells:
+-- deleted ones by the newest of them, trimmed ones by how many the server thinks the group has still to read
+local dealt, found = tonumber(call('HGET', STATE, 'dealt') or '0'), {}
+for p = 0, tonumber(ARGV[1]) - 1 do
+  local k, passed, lag = keys_of(ARGV[1], p), 0, 0
+  for _, group in ipairs(call('XINFO', 'GROUPS', k.stream)) do
+    local g = named(group)
+    if g.name == GROUP then passed, lag = tonumber(g['last-delivered-id']:match('^%d+')), g.lag or 0 end
+  end
+  local deleted = named(call('XINFO', 'STREAM', k.stream))['max-deleted-entry-id'] or '0-0'
+  local unread = call('XLEN', k.stream) - call('ZCARD', k.delivered) - call('XPENDING', k.stream, GROUP)[1]
+                 + call('SCARD', k.skip)
+  if tonumber(deleted:match('^%d+')) > math.max(passed, dealt) or lag > unread then found[#found + 1] = p end
+end
+return found
 """
 )
 

@@ -33,7 +33,7 @@ def check_url(flag: str, url: str) -> None:
     if parts.scheme not in _SCHEMES:
         raise SettingsError(f"{flag} {shown(url)}: {parts.scheme or 'no'} scheme is unknown; {_EXAMPLES}")
     if not (parts.path if parts.scheme == "unix" else host):
-        raise SettingsError(f"{flag} {shown(url)}: says no host; {_EXAMPLES}")
+        raise SettingsError(f"{flag} {shown(url)}: says no host or path; {_EXAMPLES}")
     if unknown := options.keys() - _options(parts.scheme):
         raise SettingsError(f"{flag} {shown(url)}: option {sorted(unknown)[0]!r} is unknown; {_EXAMPLES}")
     database = options.get("db", "") if parts.scheme == "unix" else unquote(parts.path).strip("/")

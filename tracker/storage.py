@@ -10,15 +10,22 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from . import catalogue_sqlite, queue_sqlite, specification_store_sqlite
 from .catalogue import CatalogueRecords
 from .database import Database
 from .errors import QueueUnavailable
-from .queue import WorkQueue
+from .queue import Exported, WorkQueue
 from .settings import Settings
 from .specification_store import SpecificationRecords
 
 log = logging.getLogger("tracker")
+
+FILE = "tracker.sqlite"
+SET_ASIDE = "tracker-before-server.sqlite"
+PIECE_BYTES = 4_000_000
+ALL = 2**31
 
 
 class Storage(NamedTuple):
@@ -54,7 +61,7 @@ async def open_storage(settings: Settings) -> Storage:
 
 async def _in_file(settings: Settings) -> Storage:
     schema = queue_sqlite.SCHEMA + specification_store_sqlite.SCHEMA + catalogue_sqlite.SCHEMA
-    database = Database(settings.data / "tracker.sqlite", schema)
+    database = Database(settings.data / FILE, schema)
     queue = await queue_sqlite.open_queue(database, settings.partitions, settings.keep_delivered)
     return Storage(
         queue,
@@ -78,12 +85,42 @@ async def _on_server(settings: Settings) -> Storage:
         safe=not settings.queue_unsafe,
     )
     log.info("the queue is on %s, where this tracker is called %s", server, name)
-    return Storage(
+    storage = Storage(
         queue,
         specification_store_redis.RedisSpecifications(server),
         catalogue_redis.RedisCatalogue(server),
         queue.keeper.watch,
     )
+    if (settings.data / FILE).exists():
+        try:
+            await _move_in(settings, storage)
+        except BaseException:
+            await queue.close()
+            raise
+    return storage
+
+
+async def _move_in(settings: Settings, storage: Storage) -> None:
+    """Takes in what this tracker kept in its file before a server was chosen, and sets the file aside."""
+    before = await _in_file(settings)
+    moved = size = 0
+    try:
+        await storage.specifications.add(await before.specifications.all())
+        for body in await before.catalogue.first(ALL):
+            await storage.catalogue.put(msgspec.json.decode(body)["id"], body)
+        piece: list[Exported] = []
+        async for item in before.queue.export():
+            piece.append(item)
+            moved += 1
+            size += len(item.body)
+            if size > PIECE_BYTES:
+                await storage.queue.take_in(piece)
+                piece, size = [], 0
+        await storage.queue.take_in(piece)
+    finally:
+        await before.queue.close()
+    os.replace(settings.data / FILE, settings.data / SET_ASIDE)
+    log.info("%d things that %s held are in the queue on the server now; the file is %s", moved, FILE, SET_ASIDE)
 
 
 def _kept_name(path: Path) -> str:

@@ -22,6 +22,8 @@ from tracker.specification_store import Stored
 from tracker.specification_store_redis import RedisSpecifications
 
 Start = Callable[..., RedisProcess]
+RIGHTS = ["+@read", "+@write", "+@scripting", "+@connection", "+info", "+time", "+config|get"]
+"""What a tracker needs of a server with users (docs/how-to/scale-out.md)."""
 PATIENCE = 30.0
 
 
@@ -401,6 +403,25 @@ def test_only_what_was_delivered_and_is_old_is_removed(redis_server: RedisProces
     run(work)
 
 
+def test_entries_that_somebody_else_removes_before_they_are_claimed_are_missed(
+    redis_server: RedisProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> None:
+        queue = await opened(redis_server, idle=1.0, keep=0.5)
+        async with using(queue):
+            await fill(queue, 9)
+            claimed = await claim(queue, most=4)
+            await queue.acknowledge(0, [entry.id for entry in claimed[1:]])
+            await until(lambda: _kept(queue, 0), "what was delivered goes")
+            await asyncio.sleep(1.5)
+            assert "trims" not in caplog.text
+            redis_server.client.xtrim("pllib:queue:1:0", maxlen=2, approximate=False)
+            await until(lambda: _true("trims" in caplog.text), "it is told")
+
+    with caplog.at_level(logging.ERROR):
+        run(work)
+
+
 def test_entries_that_somebody_else_removes_are_missed(
     redis_server: RedisProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -675,7 +696,7 @@ def test_a_replica_and_a_cluster_are_refused_whatever_is_said(own_redis: Start, 
         replica = own_redis({**SAFE, "replicaof": f"127.0.0.1 {free_port()}"})
         with pytest.raises(QueueUnavailable, match="replica"):
             await opened(replica, safe=False)
-        cluster = own_redis({**SAFE, "cluster-enabled": "yes"})
+        cluster = own_redis({**SAFE, "cluster-enabled": "yes", "cluster-port": str(free_port())})
         with pytest.raises(QueueUnavailable, match="cluster"):
             await opened(cluster, safe=False)
 
@@ -685,8 +706,10 @@ def test_a_replica_and_a_cluster_are_refused_whatever_is_said(own_redis: Start, 
 def test_a_service_that_does_not_tell_its_settings_is_refused_with_what_to_do(own_redis: Start) -> None:
     async def work() -> None:
         server = own_redis()
-        server.client.execute_command("ACL", "SETUSER", "tracker", "on", ">hunter2", "~pllib:*", "+@all", "-config")
         url = server.url.replace("//", "//tracker:hunter2@")
+        server.client.execute_command("ACL", "SETUSER", "tracker", "on", ">hunter2", "~pllib:*", *RIGHTS)
+        await (await open_queue(RedisServer(url), "one", 1, 300.0)).close()
+        server.client.execute_command("ACL", "SETUSER", "tracker", "-config")
         with pytest.raises(QueueUnavailable) as refusal:
             await open_queue(RedisServer(url), "one", 1, 300.0)
         assert "appendfsync" in str(refusal.value)

@@ -247,6 +247,29 @@ def test_a_server_that_would_lose_records_is_refused_with_what_to_set(
     assert "hunter2" not in refused.stderr + refused.stdout
 
 
+def test_what_was_kept_in_a_file_moves_to_the_server(made: Made, receiver: Receiver) -> None:  # noqa: F811
+    receiver.answer = lambda documents: (503, {}, {})
+    one = made("one")
+    folder = one.log.parent / "one"
+    one.end(signal.SIGTERM)
+    with_server, one._command = one._command, [word for word in one._command if "redis://" not in word]
+    one._command.remove("--queue")
+    one.start()
+    one.send(*(ended(number, f"train/{number}") for number in range(20)), ended(99, status="done"))
+    form = {"workflow": "train", "align": {"error": "loss"}}
+    assert one.client.post("/v1/prospective", json=form).status_code == 201
+    one.end(signal.SIGTERM)
+    one._command = with_server
+    one.start()
+    assert sum(one.stats()["queue"]["depths"]) == 21
+    assert one.stats()["quarantined"] == 1
+    assert one.client.get("/v1/prospective/train").json()["version"] == 1
+    assert sorted(file.name for file in folder.glob("tracker*")) == ["tracker-before-server.sqlite"]
+    receiver.answer = lambda documents: OK
+    wait_until(one.drained, "the queue drains")
+    assert receiver.tasks() == {f"fit/{number}" for number in range(20)}
+
+
 def test_the_name_is_kept_in_the_folder(made: Made, redis_server: RedisProcess) -> None:
     one, two = made("one"), made("two", "--name", "chosen")
     name = (one.log.parent / "one" / "name").read_text().strip()

@@ -28,11 +28,64 @@ def test_flags_win_over_the_environment() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--host", "0.0.0.0"], ["--host", "::"], ["--manager-url", "m:1"], ["--partitions", "0"], ["--max-backlog", "0"]],  # noqa: S104
+    [
+        ["--host", "0.0.0.0"],  # noqa: S104
+        ["--host", "::"],
+        ["--manager-url", "m:1"],
+        ["--partitions", "0"],
+        ["--max-backlog", "0"],
+        ["--name", "a b"],
+    ],
 )
 def test_what_makes_no_sense_names_the_flag(arguments: list[str]) -> None:
     with pytest.raises(SettingsError, match=arguments[0]):
         from_arguments(arguments, {})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://host:6379/0",
+        "redis://host",
+        "rediss://user:p%40ss@host:6380/2",
+        "unix:///run/redis.sock?db=3",
+        "redis://[::1]:6379/1",
+    ],
+)
+def test_addresses_of_servers(url: str) -> None:
+    assert from_arguments(["--queue", url], {}).queue == url
+    assert from_arguments([], {"PLLIB_TRACKER_QUEUE": url}).queue == url
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("host:6379", "redis://HOST"),
+        ("http://u:hunter2@host", "http scheme is unknown"),
+        ("redis://:hunter2@/0", "no host"),
+        ("redis://u:hunter2@host:port/0", "cannot be read"),
+        ("redis://u:hunter2@host/first", "number"),
+        ("redis://u:hunter2@host/0?timeout=1", "'timeout'"),
+        ("unix://", "no host"),
+    ],
+)
+def test_an_address_that_makes_no_sense_is_told_without_its_password(url: str, told: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        from_arguments(["--queue", url], {})
+    assert str(refusal.value).startswith("--queue")
+    assert told in str(refusal.value)
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_settings_do_not_show_the_password() -> None:
+    assert "hunter2" not in repr(from_arguments(["--queue", "redis://u:hunter2@host"], {}))
+
+
+def test_a_server_that_may_lose_records_only_when_asked_for() -> None:
+    assert not from_arguments([], {}).queue_unsafe
+    assert from_arguments(["--queue-unsafe"], {}).queue_unsafe
+    assert from_arguments([], {"PLLIB_TRACKER_QUEUE_UNSAFE": "1"}).queue_unsafe
+    assert not from_arguments([], {"PLLIB_TRACKER_QUEUE_UNSAFE": "0"}).queue_unsafe
 
 
 def test_beyond_loopback_only_when_asked_for() -> None:
