@@ -18,8 +18,9 @@ from . import queue_redis_transfer as transfer
 from . import redis_scripts as scripts
 from .errors import QueueFull, QueueUnavailable
 from .queue import DeadLetter, Entry, Exported, NewEntry, QuarantinedRecord, QueueStatistics, Refused, hash_of
-from .redis_keeper import MICRO, Claimed, Keeper, Share
+from .redis_keeper import Keeper
 from .redis_server import RedisServer, Script
+from .redis_share import MICRO, Claimed, Share
 
 log = logging.getLogger("tracker.redis")
 

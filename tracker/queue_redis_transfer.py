@@ -8,10 +8,10 @@ from typing import Any
 from .queue import Exported, QuarantinedRecord, Refused, digest_of
 from .redis_scripts_keeping import PAGE
 from .redis_server import RedisServer
+from .redis_share import MICRO
 
 PIECE_BYTES = 1_000_000
 """Bytes of documents that are read at once of one stream, but for a single larger one."""
-MICRO = 1_000_000
 
 
 def words(item: Exported) -> list[Any]:

@@ -1,4 +1,4 @@
-"""One tracker's part in a queue that several trackers share: joining it, showing that it lives, and looking after the rest.
+"""What looks after one tracker's part in a queue that several trackers share: joins, shows that it lives, takes over.
 
 Once a second a tracker says that it lives and reads what has changed. A few times in ``idle`` seconds it refreshes what it
 has claimed, so that nobody else takes that over however long the manager is away, and takes over claims that were not
@@ -11,15 +11,15 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from . import redis_scripts_keeping as scripts
 from .errors import QueueInUse, QueueUnavailable
 from .redis_checks import check_server
-from .redis_scripts import GIVE_BACK
-from .redis_server import RedisServer
+from .redis_scripts import SET_BACK_SECONDS
+from .redis_share import MICRO, Claimed, Share
 
 log = logging.getLogger("tracker.redis")
 
@@ -29,117 +29,6 @@ LIVE_SECONDS = 10.0
 """A tracker that gave no sign of life for so long is not there: others may choose another number of partitions."""
 PROVEN_SECONDS = 5.0
 """A tracker that has held an entry for so long and lives is not killed by it."""
-MICRO = 1_000_000
-
-
-class Claimed(NamedTuple):
-    """An entry that this tracker has claimed: how many claims, with this one, have not ended well, and since when."""
-
-    silent: int
-    since: float
-
-
-class Part:
-    """What this tracker knows of one partition.
-
-    Attributes:
-        held: what it has claimed, by id.
-        news: set when there may be something to claim.
-        in_doubt: the answer to a claim was lost, so it may have claimed more than it knows.
-    """
-
-    __slots__ = ("held", "in_doubt", "news")
-
-    def __init__(self) -> None:
-        self.held: dict[str, Claimed] = {}
-        self.news = asyncio.Event()
-        self.in_doubt = False
-
-    def let_go(self, ids: Sequence[str]) -> None:
-        """Notes that claims have ended."""
-        for id_ in ids:
-            self.held.pop(id_, None)
-
-
-class Share:
-    """What the queue and its keeper have in common.
-
-    Args:
-        server: where the queue is.
-        name: the tracker's name, the same after a restart: what it had claimed is its own again.
-        partitions: number of partitions.
-        keep: seconds for which delivered entries are kept.
-        idle: seconds without a refresh after which a claim has ended.
-        safe: refuse a server that is not set up to keep what it has taken.
-
-    Attributes:
-        epoch: changes when the server has lost its data.
-        unfit: why nothing may be appended at present; else ``None``.
-        expelled: why this tracker may do nothing here any more; else ``None``.
-        depth: entries waiting or claimed, as last heard.
-    """
-
-    def __init__(self, server: RedisServer, name: str, partitions: int, keep: float, idle: float, safe: bool) -> None:
-        self.server = server
-        self.name = name
-        self.process = secrets.token_hex(8)
-        self.partitions = partitions
-        self.parts = [Part() for _ in range(partitions)]
-        self.keep = int(keep * MICRO)
-        self.idle = idle
-        self.safe = safe
-        self.epoch = ""
-        self.unfit: str | None = None
-        self.expelled: str | None = None
-        self.depth = 0
-        self._heard = 0
-
-    def hear(self, when: int, depth: int) -> None:
-        """Notes the depth as of a moment of the server's clock; answers may come out of order."""
-        if when >= self._heard:
-            self._heard = when
-            self.depth = depth
-
-    def usable(self) -> None:
-        """Raises ``QueueUnavailable`` when this tracker has no part in the queue any more."""
-        if self.expelled is not None:
-            raise QueueUnavailable(self.expelled)
-
-    async def expire(self, keep: int) -> int:
-        """Deletes entries that were delivered more than ``keep`` microseconds ago (-1: the oldest, however young)."""
-        gone = 0
-        for partition in range(self.partitions):
-            while some := await self.server.run(scripts.EXPIRE, self.partitions, partition, keep):
-                gone += some
-                if keep < 0:
-                    break
-        return gone
-
-    async def replay_delivered(self, since: int) -> int:
-        """Makes wait again what was delivered since then (microseconds since 1970)."""
-        replayed = 0
-        for partition, part in enumerate(self.parts):
-            some = 1
-            while some:
-                when, depth, some = await self.server.run(
-                    scripts.REPLAY_DELIVERED, self.partitions, partition, self.name, max(since, 0)
-                )
-                self.hear(when, depth)
-                replayed += some
-            part.news.set()
-        return replayed
-
-    async def give_back(self, partition: int, ids: Sequence[str], delay: int, *, counted: bool) -> None:
-        """Gives claims back that ended in order; they may be claimed again after so many microseconds."""
-        await self.server.run(GIVE_BACK, self.partitions, partition, self.name, delay, int(counted), *ids)
-
-    async def give_left_over(self, partition: int) -> None:
-        """Gives back what the server holds for claimed by this tracker and this process does not."""
-        part, after = self.parts[partition], "0-0"
-        while after:
-            answer = await self.server.run(scripts.LEFT_OVER, self.partitions, partition, self.name, after, *part.held)
-            after = answer.decode()
-        part.in_doubt = False
 
 
 class Keeper:
@@ -160,6 +49,7 @@ class Keeper:
         self._specifications = b""
         self._server_run = ""
         self._rounds = _Rounds(share.idle / 4, monotonic)
+        self._clock = _ServerClock(monotonic)
         self._trouble = ""
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
@@ -212,7 +102,7 @@ class Keeper:
         )
         if answer[0] == b"refused":
             raise QueueInUse(_refusal(share, *answer[1:]))
-        _, epoch, self._given_up, self._specifications, unclean, layouts = answer
+        _, epoch, self._given_up, self._specifications, unclean, layouts, set_back = answer
         share.epoch = epoch.decode()
         for layout in layouts:
             await self._deal(layout)
@@ -221,6 +111,8 @@ class Keeper:
             await share.give_left_over(partition)
             part.news.set()
         share.expelled = None
+        if set_back:
+            await self._take_all_over()
         if unclean:
             replayed = await share.replay_delivered(int(unclean) - share.keep) if share.keep else 0
             await self._server.command("HDEL", self._server.prefix + "unclean", share.name)
@@ -272,6 +164,8 @@ class Keeper:
             self._forget()
             await self._specified()
             return
+        if self._clock.was_set_back(when):
+            await self._take_all_over()
         share.hear(when, depth)
         if given_up != self._given_up:
             self._given_up = given_up
@@ -354,28 +248,46 @@ class Keeper:
             if part.held:
                 await self._hold(partition, list(part.held))
         for partition in range(share.partitions):
-            await self.take_over(partition)
+            await self._take_over(partition, int(share.idle * 1000))
         silent = await self._server.run(scripts.SILENT, int(share.idle * MICRO))
         for name, beat in _pairs(silent):
             replayed = await share.replay_delivered(int(beat) - share.keep) if share.keep else 0
             await self._server.run(scripts.FORGET_TRACKER, share.partitions, name, beat)
             log.warning("tracker %s is gone; %d documents delivered last are delivered again", name.decode(), replayed)
 
-    async def take_over(self, partition: int) -> int:
-        """Makes wait again what was claimed and not refreshed for ``idle`` seconds; how many entries."""
-        share, cursor = self._share, b"0-0"
-        taken = 0
+    async def _take_all_over(self) -> None:
+        """Ends all claims. The server's clock was set back, so it may not tell for long how old they are."""
+        log.warning("the clock of %s was set back: what is claimed may be delivered twice", self._server)
+        for partition in range(self._share.partitions):
+            await self._take_over(partition, 0)
+
+    async def _take_over(self, partition: int, idle: int) -> None:
+        """Makes wait again what was claimed and not refreshed for so many milliseconds."""
+        share, cursor, taken = self._share, b"0-0", 0
         while True:
             cursor, some = await self._server.run(
-                scripts.TAKE_OVER, share.partitions, partition, share.name, int(share.idle * 1000), cursor
+                scripts.TAKE_OVER, share.partitions, partition, share.name, idle, cursor
             )
             taken += int(some)
             if cursor == b"0-0":
                 break
         if taken:
-            log.warning("%d documents of partition %d, whose tracker has died, wait again", taken, partition)
+            log.warning("%d documents of partition %d, whose claims have ended, wait again", taken, partition)
             share.parts[partition].news.set()
-        return taken
+
+
+class _ServerClock:
+    """Tells when the server's clock was set back while this process looked."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._ahead: float | None = None
+
+    def was_set_back(self, when: int) -> bool:
+        """Whether it was since the last time; ``when`` is what it shows now, in microseconds."""
+        ahead = when / MICRO - self._monotonic()
+        before, self._ahead = self._ahead, ahead
+        return before is not None and ahead < before - SET_BACK_SECONDS
 
 
 class _Rounds:

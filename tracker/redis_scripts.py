@@ -43,7 +43,11 @@ SILENT_CLAIMS_ALONE = 3
 MAX_SILENT_CLAIMS = 10
 """Such claims after which it is given up, since it may be what the trackers die of."""
 
+SET_BACK_SECONDS = 10
+"""A clock that is further behind than this was set back."""
+
 _CONSTANTS = f"""
+local SET_BACK = {SET_BACK_SECONDS * 1_000_000}
 local MAX_QUARANTINED, MAX_DELAY = {MAX_QUARANTINED}, {MAX_DELAY_SECONDS * 1_000_000}
 local ALONE, MAX_SILENT = {SILENT_CLAIMS_ALONE}, {MAX_SILENT_CLAIMS}
 """

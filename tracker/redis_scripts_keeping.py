@@ -13,13 +13,14 @@ JOIN = Script(
     + """
 -- name, process, partitions, microseconds after which a tracker without a sign of life is not there, new epoch
 -- returns: 'refused', the other's name, microseconds since its sign of life, its number of partitions
---      or: 'joined', epoch, given_up, specifications, last sign of life before an unclean stop or '', numbers of other layouts
+--      or: 'joined', epoch, given_up, specifications, last sign of life before an unclean stop or '',
+--          numbers of other layouts, 1 if the clock was set back
 local me, process, partitions = ARGV[1], ARGV[2], ARGV[3]
 local s = call('HMGET', STATE, 'epoch', 'partitions', 'given_up', 'specifications')
 if s[2] and s[2] ~= partitions then
   for name, beat in pairs(named(call('HGETALL', P .. 'beats'))) do
-    if name ~= me and tonumber(beat) > NOW - tonumber(ARGV[4]) then
-      return {'refused', name, NOW - tonumber(beat), s[2]}
+    if name ~= me and math.abs(NOW - tonumber(beat)) < tonumber(ARGV[4]) then
+      return {'refused', name, math.abs(NOW - tonumber(beat)), s[2]}
     end
   end
 end
@@ -42,7 +43,8 @@ local others = {}
 for _, layout in ipairs(call('SMEMBERS', P .. 'layouts')) do
   if layout ~= partitions then others[#others + 1] = tonumber(layout) end
 end
-return {'joined', s[1] or ARGV[5], s[3] or '0', s[4] or '0', call('HGET', P .. 'unclean', me) or '', others}
+return {'joined', s[1] or ARGV[5], s[3] or '0', s[4] or '0', call('HGET', P .. 'unclean', me) or '', others,
+        last > NOW + SET_BACK and 1 or 0}
 """
 )
 
@@ -243,7 +245,7 @@ SILENT = Script(
 -- microseconds: names of trackers without a sign of life for so long, each with the last one
 local found = {}
 for name, beat in pairs(named(call('HGETALL', P .. 'beats'))) do
-  if tonumber(beat) < NOW - tonumber(ARGV[1]) then
+  if math.abs(NOW - tonumber(beat)) > tonumber(ARGV[1]) then
     found[#found + 1] = name
     found[#found + 1] = beat
   end

@@ -16,6 +16,7 @@ from tests.redis_process import SAFE, RedisProcess
 from tracker.errors import QueueFull, QueueInUse, QueueUnavailable
 from tracker.queue import Entry, NewEntry
 from tracker.queue_redis import RedisQueue, open_queue
+from tracker.redis_keeper import _ServerClock
 from tracker.redis_scripts import MAX_SILENT_CLAIMS
 from tracker.redis_server import RedisServer
 from tracker.specification_store import Stored
@@ -314,6 +315,43 @@ def test_what_is_due_after_the_clock_was_set_back_is_due_now(redis_server: Redis
             await until(lambda: _kept(queue, 0), "what was delivered in the future is not kept")
 
     run(work)
+
+
+def test_claims_of_the_dead_are_found_after_the_clock_was_set_back(redis_server: RedisProcess) -> None:
+    async def work() -> None:
+        dead = await opened(redis_server, "dead")
+        bodies = await fill(dead, 3)
+        await claim(dead)
+        await kill(dead)
+        tomorrow = int((time.time() + 86_400) * 1_000_000)
+        redis_server.client.hset("pllib:state", "last", tomorrow)
+        redis_server.client.hset("pllib:beats", "dead", tomorrow)
+        heir = await opened(redis_server, "heir", 2)  # what died tomorrow is not there today
+        async with using(heir):
+            assert sorted(entry.body for entry in await claim(heir)) == bodies
+            bodies = await fill(heir, 2)
+            assert sorted(entry.body for entry in await claim(heir)) == bodies
+        heir = await opened(redis_server, "heir", 2)
+        async with using(heir):
+            await claim(heir)
+            await kill(heir)
+        other = await opened(redis_server, "other", 2)
+        async with using(other):
+            assert len(await claim(other)) == 5
+
+    run(work)
+
+
+def test_a_clock_that_is_set_back_is_noticed() -> None:
+    seconds = [100.0]
+    clock = _ServerClock(lambda: seconds[0])
+    assert not clock.was_set_back(5_000_000_000)
+    seconds[0] = 101.0
+    assert not clock.was_set_back(5_001_000_000)
+    assert not clock.was_set_back(90_000_000_000)
+    assert clock.was_set_back(5_002_000_000)
+    seconds[0] = 160.0
+    assert not clock.was_set_back(5_061_000_000)
 
 
 async def _kept(queue: RedisQueue, expected: int) -> bool:
