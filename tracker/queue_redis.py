@@ -72,14 +72,18 @@ class _Appends:
             while self._waiting and size + self._waiting[0].size <= MAX_APPEND_BYTES:
                 appends.append(self._waiting.popleft())
                 size += appends[-1].size
+            failure = QueueUnavailable("the append did not end")
             try:
                 await self._send([word for append in appends for word in append.words])
             except QueueUnavailable as error:
-                for append in appends:
-                    append.done.set_exception(type(error)(str(error)))
+                failure = error
             else:
                 for append in appends:
                     append.done.set_result(None)
+            finally:  # whatever happens, nobody waits for ever
+                for append in appends:
+                    if not append.done.done():
+                        append.done.set_exception(type(failure)(str(failure)))
 
 
 class RedisQueue:
@@ -171,7 +175,7 @@ class RedisQueue:
             part.in_doubt = True
             raise
         if lost:
-            log.error("%d documents of partition %d are not on %s any more", lost, partition, self._server)
+            share.miss(partition, lost)
         if dead:
             log.error("%d documents are dead letters: trackers died each time they were claimed", dead)
         entries = [Entry(found[i].decode(), found[i + 1], found[i + 2]) for i in range(0, len(found), 4)]

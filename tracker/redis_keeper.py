@@ -51,6 +51,7 @@ class Keeper:
         self._rounds = _Rounds(share.idle / 4, monotonic)
         self._clock = _ServerClock(monotonic)
         self._trouble = ""
+        self._incomplete: set[int] = set()
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
 
@@ -75,7 +76,9 @@ class Keeper:
         self._server_run = (await check_server(self._server, self._share.safe)).run
         await self._join()
         await self._tick()
+        await self._round()
         self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
         """Ends the looking after; the share stays as it is."""
@@ -94,6 +97,11 @@ class Keeper:
             part.held.clear()
             await share.give_left_over(partition)
         await self._server.run(scripts.LEAVE, share.name, share.process)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("nobody looks after the queue any more", exc_info=error)
+            self._share.expelled = "this tracker's part in the queue is not looked after: start it again"
 
     async def _join(self) -> None:
         share = self._share
@@ -215,7 +223,10 @@ class Keeper:
         for partition, (part, count) in enumerate(zip(self._share.parts, waiting, strict=True)):
             if count > 0:
                 part.news.set()
-            elif count < 0:
+            if count >= 0:
+                self._incomplete.discard(partition)
+            elif partition not in self._incomplete:
+                self._incomplete.add(partition)
                 self._miss(partition)
 
     def _miss(self, partition: int) -> None:
@@ -263,14 +274,17 @@ class Keeper:
 
     async def _take_over(self, partition: int, idle: int) -> None:
         """Makes wait again what was claimed and not refreshed for so many milliseconds."""
-        share, cursor, taken = self._share, b"0-0", 0
+        share, cursor, taken, lost = self._share, b"0-0", 0, 0
         while True:
-            cursor, some = await self._server.run(
+            cursor, some, gone = await self._server.run(
                 scripts.TAKE_OVER, share.partitions, partition, share.name, idle, cursor
             )
             taken += int(some)
+            lost += int(gone)
             if cursor == b"0-0":
                 break
+        if lost:
+            share.miss(partition, lost)
         if taken:
             log.warning("%d documents of partition %d, whose claims have ended, wait again", taken, partition)
             share.parts[partition].news.set()

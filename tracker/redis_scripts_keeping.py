@@ -103,12 +103,15 @@ end
 TAKE_OVER = Script(
     COMMON
     + """
--- partitions, partition, consumer, milliseconds without a sign of life, cursor: returns the next cursor and how many
+-- partitions, partition, consumer, milliseconds without a sign of life, cursor
+-- returns: the next cursor, how many, and how many are not there any more
 local k, me = keys_of(ARGV[1], ARGV[2]), ARGV[3]
 local answer = call('XAUTOCLAIM', k.stream, GROUP, me, ARGV[4], ARGV[5], 'COUNT', 500, 'JUSTID')
 local taken = 0
 for _, id in ipairs(answer[2]) do taken = taken + call('ZADD', k.again, 'NX', by_age(id), id) end
-return {answer[1], taken}
+local gone = answer[3] or {}  -- which Redis 6.2 does not tell
+for _, id in ipairs(gone) do forget_entry(k, id) end
+return {answer[1], taken, #gone}
 """
 )
 

@@ -61,7 +61,7 @@ class RedisServer:
             timeout=ANSWER_SECONDS,
             socket_timeout=ANSWER_SECONDS,
             socket_connect_timeout=CONNECT_SECONDS,
-            socket_keepalive=True,
+            **({} if url.startswith("unix") else {"socket_keepalive": True}),
             # A call whose answer was lost may have been done: whether to send it again is for the caller to say.
             retry=Retry(NoBackoff(), 0),
             protocol=2,
@@ -91,7 +91,8 @@ class RedisServer:
         if self.closed:
             raise QueueUnavailable("the queue is closed")
         try:
-            return await self._exchange(hiredis.pack_command(words))  # type: ignore[arg-type]
+            plain = tuple([word.encode("utf-8", "replace") if isinstance(word, str) else word for word in words])
+            return await self._exchange(hiredis.pack_command(plain))  # type: ignore[arg-type]
         except NoScriptError as error:
             raise _Unknown(f"{self}: {error}") from error
         except OutOfMemoryError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,6 +12,8 @@ from . import redis_scripts_keeping as scripts
 from .errors import QueueUnavailable
 from .redis_scripts import GIVE_BACK, SET_BACK_SECONDS
 from .redis_server import RedisServer
+
+log = logging.getLogger("tracker.redis")
 
 MICRO = 1_000_000
 
@@ -87,6 +90,10 @@ class Share:
         """Raises ``QueueUnavailable`` when this tracker has no part in the queue any more."""
         if self.expelled is not None:
             raise QueueUnavailable(self.expelled)
+
+    def miss(self, partition: int, count: int) -> None:
+        """Tells that entries are gone that no tracker removed."""
+        log.error("%d documents of partition %d are not on %s any more", count, partition, self.server)
 
     async def expire(self, keep: int) -> int:
         """Deletes entries that were delivered more than ``keep`` microseconds ago (-1: the oldest, however young)."""

@@ -14,7 +14,7 @@ import pytest
 
 from tests.redis_process import SAFE, RedisProcess
 from tracker.errors import QueueFull, QueueInUse, QueueUnavailable
-from tracker.queue import Entry, NewEntry
+from tracker.queue import Entry, NewEntry, Refused
 from tracker.queue_redis import RedisQueue, open_queue
 from tracker.redis_keeper import _ServerClock
 from tracker.redis_scripts import MAX_SILENT_CLAIMS
@@ -781,6 +781,37 @@ def test_passwords_are_in_no_message(own_redis: Start, caplog: pytest.LogCapture
 
     with caplog.at_level(logging.DEBUG):
         run(work)
+
+
+def test_a_server_may_listen_on_a_socket_of_the_machine(
+    own_redis: Start, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    async def work() -> None:
+        path = tmp_path_factory.mktemp("s") / "r.sock"
+        own_redis({**SAFE, "unixsocket": str(path), "databases": "4"})
+        one = await open_queue(RedisServer(f"unix://{path}?db=3"), "one", 1, 300.0)
+        other = await open_queue(RedisServer(f"unix://{path}"), "one", 2, 300.0)  # databases are apart
+        async with using(one, other):
+            await fill(one, 2)
+            assert len(await claim(one)) == 2
+            assert await claim(other) == []
+
+    run(work)
+
+
+def test_any_text_is_taken(redis_server: RedisProcess) -> None:
+    async def work() -> None:
+        queue = await opened(redis_server)
+        async with using(queue):
+            await queue.append([NewEntry("a\ud800", b"\x00\xff")], [Refused("1" * 32, b"\xff", "$.\udfff", "no\r\n")])
+            (entry,) = await claim(queue)
+            assert entry.body == b"\x00\xff"
+            await queue.bury(0, [entry.id], "\ud800")
+            (record,) = await queue.quarantined(9)
+            assert (record.field, record.message, record.body) == ("$.?", "no\r\n", b"\xff")
+            assert (await queue.dead_letters(9))[0].reason == "?"
+
+    run(work)
 
 
 def test_nobody_at_the_address_is_told(free_port: Callable[[], int]) -> None:

@@ -258,12 +258,18 @@ def test_what_was_kept_in_a_file_moves_to_the_server(made: Made, receiver: Recei
     one.send(*(ended(number, f"train/{number}") for number in range(20)), ended(99, status="done"))
     form = {"workflow": "train", "align": {"error": "loss"}}
     assert one.client.post("/v1/prospective", json=form).status_code == 201
+    described = {"name": "tiles", "type": "POSTGRESQL", "id": "pg"}
+    assert one.client.post("/provenance/api/data-stores", json=described).status_code == 201
     one.end(signal.SIGTERM)
     one._command = with_server
     one.start()
-    assert sum(one.stats()["queue"]["depths"]) == 21
+    assert sum(one.stats()["queue"]["depths"]) == 22
     assert one.stats()["quarantined"] == 1
     assert one.client.get("/v1/prospective/train").json()["version"] == 1
+    two = made("two")
+    kept = two.client.get("/provenance/api/data-stores").json()
+    assert [store["name"] for store in kept] == ["tiles"]
+    assert two.client.get("/provenance/api/data-stores/pg").json() == kept[0]
     assert sorted(file.name for file in folder.glob("tracker*")) == ["tracker-before-server.sqlite"]
     receiver.answer = lambda documents: OK
     wait_until(one.drained, "the queue drains")
