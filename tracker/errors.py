@@ -8,7 +8,7 @@ from there. ::
     └── QueueError
         ├── QueueUnavailable      nothing was taken or changed: read-only, closed
         │   └── QueueFull         the disk is full
-        └── QueueInUse            another process has the queue's file open
+        └── QueueInUse            another process has the queue's file open, or other trackers another number of partitions
 """
 
 from __future__ import annotations
@@ -45,4 +45,4 @@ class QueueFull(QueueUnavailable):
 
 
 class QueueInUse(QueueError):
-    """Another process works on this queue."""
+    """Another process works on this queue, or works on it in another way."""

@@ -146,9 +146,10 @@ class Exported(NamedTuple):
 
 
 class WorkQueue(Protocol):
-    """A durable queue of several partitions, used by one tracker.
+    """A durable queue of several partitions, in the hands of one tracker; others may work on the same storage.
 
-    All methods raise ``QueueUnavailable`` when the storage does not work; then nothing was changed.
+    All methods raise ``QueueUnavailable`` when the storage does not work; then nothing was changed, unless it was the answer
+    of a server that was lost.
     """
 
     @property

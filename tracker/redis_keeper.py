@@ -164,8 +164,7 @@ class Keeper:
         share = self._share
         answer = await self._server.run(scripts.BEAT, share.name, share.process, share.partitions)
         owner, epoch, partitions, given_up, specifications, when, depth, *waiting = answer
-        if not self._still_here(owner.decode(), partitions.decode()):
-            return
+        self._require_place(owner.decode(), partitions.decode())
         if epoch.decode() != share.epoch:
             log.error("%s has lost the queue's data; what was in it and not delivered is gone", self._server)
             await self._join()
@@ -203,21 +202,20 @@ class Keeper:
         except QueueUnavailable as error:
             self._share.unfit = str(error)
 
-    def _still_here(self, owner: str, partitions: str) -> bool:
+    def _require_place(self, owner: str, partitions: str) -> None:
+        """Raises ``QueueUnavailable`` when another tracker has this one's name, or the others another number of partitions."""
         share = self._share
         if owner != share.process:
-            share.expelled = (
-                f"another tracker has the name {share.name} now: give each a folder, or a --name, of its own"
-            )
+            reason = f"another tracker has the name {share.name} now: give each a folder, or a --name, of its own"
         elif partitions not in ("", str(share.partitions)):
-            share.expelled = (
+            reason = (
                 f"the other trackers use {partitions} partitions now: start this one with --partitions {partitions}"
             )
         else:
             share.expelled = None
-            return True
-        self._tell(share.expelled)
-        raise QueueUnavailable(share.expelled)
+            return
+        share.expelled = reason
+        raise QueueUnavailable(reason)
 
     def _wake(self, waiting: list[int]) -> None:
         for partition, (part, count) in enumerate(zip(self._share.parts, waiting, strict=True)):
