@@ -1,48 +1,26 @@
-"""The launcher's command line: ``python -m deploy up | down | status``."""
+"""The launcher's command line: what is done for each of its words (`arguments` has their spelling)."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from deploy import commands
-from deploy.errors import DeployError
+from deploy import arguments, commands, queue
+from deploy.backup import backup
+from deploy.errors import DeployError, UsageError
 from deploy.plan import Ports, Settings
-
-TEACHING = """\
-PLLib on one machine: the store, the manager, the query engine and the tracker, on the loopback interface.
-
-  python -m deploy up                     start all, watch them; Ctrl-C stops all
-  python -m deploy up --detach            the same in the background
-  python -m deploy status                 what runs, and how it is
-  python -m deploy down                   stop what runs
-
-Then tell your scripts where the tracker is: export PLLIB_URL=http://127.0.0.1:8470
-"""
-
-UP = """\
-Starts the services in the order store, manager, query engine, tracker, each once the one before it is usable, and
-starts again the ones that end. A service that ends five times in a row is given up, and all are stopped.
-Logs are in DIR/logs. Several stacks run side by side, each with its own --data and its own four ports.
-
-Exit codes: 0 stopped as asked; 2 could not begin (a port or the folder is in use, the store is not installed);
-3 a service kept ending or did not become usable.
-"""
+from deploy.restore import into_folder, into_services
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(given: list[str] | None = None) -> int:
     """Runs a command; returns its exit code, with one `error:` and one `fix:` line on stderr where it was refused."""
-    given = sys.argv[1:] if arguments is None else arguments
-    parser = _parser()
-    asked = parser.parse_args(given)
-    data = Path(asked.data).expanduser().resolve()
+    asked = arguments.parser().parse_args(sys.argv[1:] if given is None else given)
+    data = _path(asked.data)
     try:
-        if asked.command == "up":
-            return _up(asked, data)
-        return (commands.down if asked.command == "down" else commands.status)(data, _print)
+        return _COMMANDS[asked.command](asked, data)
     except DeployError as error:
         print(f"error: {error.message}\nfix: {error.fix}", file=sys.stderr)
         return error.exit_code
@@ -59,7 +37,7 @@ def _up(asked: argparse.Namespace, data: Path) -> int:
         queue=asked.queue,
         keep_delivered=asked.keep_delivered,
     )
-    ready_file = Path(asked.ready_file).expanduser().resolve() if asked.ready_file else None
+    ready_file = _path(asked.ready_file) if asked.ready_file else None
     if asked.detach:
         return commands.detach(_again(settings, ready_file), data, _print)
     return commands.up(settings, _print, ready_file)
@@ -83,80 +61,91 @@ def _again(settings: Settings, ready_file: Path | None) -> list[str]:
     return [text for option, value in options.items() if value is not None for text in (option, str(value))]
 
 
+def _down(asked: argparse.Namespace, data: Path) -> int:
+    if asked.drain and commands.running(data):
+        code = queue.drain(commands.address(data, "tracker", None, "--tracker-url"), asked.timeout, _print)
+        if code:
+            _print("nothing was stopped; `down` without --drain stops at once, and the next `up` delivers the rest")
+            return code
+    return commands.down(data, _print)
+
+
+def _status(asked: argparse.Namespace, data: Path) -> int:
+    return commands.status(data, _print)
+
+
+def _queue(asked: argparse.Namespace, data: Path) -> int:
+    return queue.show(_tracker(asked, data), _print)
+
+
+def _quarantine(asked: argparse.Namespace, data: Path) -> int:
+    return queue.list_quarantine(_tracker(asked, data), _print)
+
+
+def _dead_letters(asked: argparse.Namespace, data: Path) -> int:
+    tracker = _tracker(asked, data)
+    if asked.action == "replay":
+        return queue.replay_dead_letters(tracker, asked.names, _print)
+    if asked.action == "list":
+        return queue.list_dead_letters(tracker, _print)
+    if len(asked.names) != 1:
+        raise UsageError(
+            f"dead-letters {asked.action} takes one name, not {len(asked.names)}",
+            f"write `dead-letters {asked.action} {'ID' if asked.action == 'show' else 'FILE'}`",
+        )
+    if asked.action == "show":
+        return queue.show_dead_letter(tracker, asked.names[0], _print)
+    return queue.export_dead_letters(tracker, _path(asked.names[0]), _print)
+
+
+def _drain(asked: argparse.Namespace, data: Path) -> int:
+    tracker = _tracker(asked, data)
+    return queue.resume(tracker, _print) if asked.resume else queue.drain(tracker, asked.timeout, _print)
+
+
+def _backup(asked: argparse.Namespace, data: Path) -> int:
+    store = commands.address(data, "store", asked.store_url, "--store-url")
+    query = data / "query" if not asked.tracker_url else None
+    return backup(_path(asked.folder), _tracker(asked, data), store, query, _print)
+
+
+def _restore(asked: argparse.Namespace, data: Path) -> int:
+    folder = _path(asked.folder)
+    if asked.tracker_url:
+        return into_services(folder, asked.tracker_url, asked.store_url, asked.anyway, _print)
+    oxigraph = None if asked.store_url else commands.find_oxigraph()
+    if asked.store_url:
+        into_services(folder, None, asked.store_url, asked.anyway, _print)
+    return into_folder(folder, data, oxigraph, asked.anyway, _print)
+
+
+def _tracker(asked: argparse.Namespace, data: Path) -> str:
+    return commands.address(data, "tracker", asked.tracker_url, "--tracker-url")
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().resolve()
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace, Path], int]] = {
+    "up": _up,
+    "down": _down,
+    "status": _status,
+    "queue": _queue,
+    "quarantine": _quarantine,
+    "dead-letters": _dead_letters,
+    "drain": _drain,
+    "backup": _backup,
+    "restore": _restore,
+}
+
+
 def _print(line: str) -> None:
     try:
         print(line, flush=True)
     except OSError:
         # Whoever read our output has gone (a closed terminal, `| head`); the services do not depend on it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m deploy", description=TEACHING, formatter_class=raw)
-    words = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    up = words.add_parser("up", help="start all and watch them", description=UP, formatter_class=raw)
-    down = words.add_parser("down", help="stop what runs", description="Stops what runs on the data folder.")
-    status = words.add_parser(
-        "status", help="what runs, and how it is", description="Exit code 0 when all services are usable, else 1."
-    )
-    for word in (up, down, status):
-        word.add_argument(
-            "--data",
-            metavar="DIR",
-            default=os.environ.get("PLLIB_DATA") or "data",
-            help="the folder of the store, the queues and the logs (default: PLLIB_DATA, else ./data)",
-        )
-    for name, port in (("tracker", 8470), ("manager", 8471), ("query", 8472), ("store", 8473)):
-        up.add_argument(f"--{name}-port", type=_port, default=port, metavar="PORT", help=f"default {port}")
-    up.add_argument(
-        "--base",
-        metavar="IRI",
-        default=os.environ.get("PLLIB_BASE") or None,
-        help="what the IRIs of all resources begin with (default: PLLIB_BASE, else the services' own)",
-    )
-    up.add_argument(
-        "--store-url",
-        metavar="URL",
-        type=_store_url,
-        default=os.environ.get("PLLIB_STORE_URL") or None,
-        help="use this running SPARQL 1.1 server and start none (default: PLLIB_STORE_URL)",
-    )
-    up.add_argument(
-        "--queue",
-        metavar="URL",
-        help="the server of the tracker's work queue; one with a password belongs in PLLIB_TRACKER_QUEUE (default: a file)",
-    )
-    up.add_argument(
-        "--keep-delivered",
-        metavar="SECONDS",
-        type=_seconds,
-        help="how long the queue keeps what it delivered, to deliver it again after a power cut (default: 300)",
-    )
-    up.add_argument(
-        "--ready-file", metavar="FILE", help="a file that is there while all is ready; it holds the addresses as JSON"
-    )
-    up.add_argument("--detach", action="store_true", help="return once all is ready, and leave it running")
-    return parser
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 1 to 65535")
-    return int(text)
-
-
-def _seconds(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds: give 0 or more")
-    return int(text)
-
-
-def _store_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise argparse.ArgumentTypeError(f"{text!r} is not the address of a server: give http://HOST:PORT")
-    return text.rstrip("/")
 
 
 if __name__ == "__main__":

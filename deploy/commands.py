@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from deploy import health, plan, ports, processes, state
-from deploy.errors import FolderInUse, FolderUnusable, ServerMissing
+from deploy import health, plan, ports, processes, restore, state
+from deploy.errors import FolderInUse, FolderUnusable, NothingRuns, ServerMissing
 from deploy.logs import log_path, open_log
 from deploy.plan import Service, Settings
 from deploy.processes import Identity
@@ -96,6 +96,8 @@ def supervise(
         try:
             record("starting", supervisor)
             if supervisor.start():
+                if "tracker" in urls:
+                    restore.take_in_what_waits(around.data, urls["tracker"], report)
                 report(ready_text(around.data, urls))
                 record("ready", supervisor)
                 if ready_file:
@@ -191,10 +193,35 @@ def down(data: Path, report: Report) -> int:
     return 0
 
 
+def running(data: Path) -> Run | None:
+    """The stack that runs on the data folder; None when none does."""
+    run = state.read_run(data)
+    if run is None:
+        return None
+    runs = state.held(data) if run.host != state.host_name() else processes.alive(run.launcher)
+    return run if runs else None
+
+
+def address(data: Path, service: str, given: str | None, option: str) -> str:
+    """Where a service answers: as given, else as the stack on the data folder says.
+
+    Raises:
+        NothingRuns: neither says it.
+    """
+    run = None if given else running(data)
+    found = given or (run.urls.get(service) if run else None)
+    if found is None:
+        raise NothingRuns(
+            f"no stack that runs on {data} tells where its {service} is",
+            f"name its folder with --data DIR, or the {service} itself with {option} URL",
+        )
+    return found
+
+
 def status(data: Path, report: Report) -> int:
     """Tells of the launcher and each service. 0 when all are usable, 1 when one is not or nothing runs."""
-    run = state.read_run(data)
-    if run is None or not (state.held(data) if run.host != state.host_name() else processes.alive(run.launcher)):
+    run = running(data)
+    if run is None:
         report(f"nothing is running on {data}")
         return 1
     report(f"launcher: process {run.launcher.pid} on {run.host}, {run.stage}; data in {data}")

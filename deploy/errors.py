@@ -1,10 +1,16 @@
 """What the launcher refuses, and how each refusal ends the command.
 
 DeployError                exit code 2; the root
+├── UsageError             the words of a command do not fit together
 ├── PortUnavailable        a port is taken, given twice, or not a port
 ├── FolderInUse            another launcher holds the data folder
 ├── FolderUnusable         the data folder cannot be made or written
 ├── ServerMissing          the store's program is not installed
+├── NothingRuns            no stack runs on the data folder whose services could be asked
+├── ServiceUnreachable     a service does not answer
+├── ServiceRefused         a service answered that it will not
+├── BackupUnusable         a backup is not whole, or its folder cannot be written
+├── TargetInUse            what a backup would be restored to holds something already
 ├── EnvironmentUnprepared  the virtual environment could not be set up
 └── ServiceFailed          exit code 3; a service keeps ending, or does not become usable
 """
@@ -23,6 +29,10 @@ class DeployError(Exception):
         self.fix = fix
 
 
+class UsageError(DeployError):
+    """The words of a command do not fit together."""
+
+
 class PortUnavailable(DeployError):
     """A port is taken, given to two services, or not a port."""
 
@@ -37,6 +47,26 @@ class FolderUnusable(DeployError):
 
 class ServerMissing(DeployError):
     """The store's program is not installed."""
+
+
+class NothingRuns(DeployError):
+    """No stack runs on the data folder."""
+
+
+class ServiceUnreachable(DeployError):
+    """A service does not answer."""
+
+
+class ServiceRefused(DeployError):
+    """A service answered that it will not."""
+
+
+class BackupUnusable(DeployError):
+    """A backup is not whole, is of another version, or its folder cannot be written."""
+
+
+class TargetInUse(DeployError):
+    """What a backup would be restored to holds something already."""
 
 
 class EnvironmentUnprepared(DeployError):

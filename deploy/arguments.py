@@ -1,0 +1,198 @@
+"""The launcher's command line: its words, their options, and what each says with --help."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+TEACHING = """\
+PLLib on one machine: the store, the manager, the query engine and the tracker, on the loopback interface.
+
+  python -m deploy up                     start all, watch them; Ctrl-C stops all
+  python -m deploy up --detach            the same in the background
+  python -m deploy status                 what runs, and how it is
+  python -m deploy down                   stop what runs; --drain delivers first what waits
+
+  python -m deploy queue                  what waits, what was given up, what producers say
+  python -m deploy dead-letters           documents that the manager would not take; `replay` delivers them again
+  python -m deploy quarantine             records that were refused
+  python -m deploy drain                  take no more captures, wait until all is delivered
+  python -m deploy backup FOLDER          everything, while it runs
+  python -m deploy restore FOLDER         into a data folder
+
+Then tell your scripts where the tracker is: export PLLIB_URL=http://127.0.0.1:8470
+"""
+
+UP = """\
+Starts the services in the order store, manager, query engine, tracker, each once the one before it is usable, and
+starts again the ones that end. A service that ends five times in a row is given up, and all are stopped.
+Logs are in DIR/logs. Several stacks run side by side, each with its own --data and its own four ports.
+
+Exit codes: 0 stopped as asked; 2 could not begin (a port or the folder is in use, the store is not installed);
+3 a service kept ending or did not become usable.
+"""
+
+DEAD_LETTERS = """\
+Documents that the manager would not take, oldest first, with the reason. They are kept until they are replayed.
+
+  python -m deploy dead-letters                  list them
+  python -m deploy dead-letters show ID          one in full
+  python -m deploy dead-letters replay [ID ...]  deliver these again, or all
+  python -m deploy dead-letters export FILE      write all to a new file, a line of JSON each
+
+Exit codes: 0; 1 when an ID to replay is no dead letter; 2 when the tracker does not answer.
+"""
+
+DRAIN = """\
+The tracker answers captures with 503 (clients keep what they have and send it later), and goes on delivering. Returns once
+nothing waits. --resume takes captures again; so does a restart of the tracker.
+
+Exit codes: 0 nothing waits; 1 something still waits after --timeout; 2 the tracker does not answer.
+"""
+
+BACKUP = """\
+Writes a backup of a stack that runs: the queue, the store, the query engine's own files. What was accepted before it
+began is in it. FOLDER is made; it must not hold anything. It can be read by this user only.
+
+Exit codes: 0 the backup is whole; 2 it could not be made (FOLDER then holds no manifest.json).
+"""
+
+RESTORE = """\
+Checks a backup and makes a data folder of it that nothing runs on; `up` starts it. Or gives it to services that run:
+
+  python -m deploy restore FOLDER --data DIR                         the usual way
+  python -m deploy restore FOLDER --data DIR --store-url URL         the graph into that server, the rest into DIR
+  python -m deploy restore FOLDER --tracker-url URL --store-url URL  into services that run
+
+Exit codes: 0; 2 when the backup is not whole, or the target holds something and --anyway was not given.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the launcher's command line."""
+    made = argparse.ArgumentParser(prog="python -m deploy", description=TEACHING, formatter_class=_RAW)
+    words = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_up(_word(words, "up", "start all and watch them", UP))
+    down = _word(words, "down", "stop what runs", "Stops what runs on the data folder.")
+    down.add_argument("--drain", action="store_true", help="first take no more captures and deliver what waits")
+    _add_timeout(down)
+    _word(words, "status", "what runs, and how it is", "Exit code 0 when all services are usable, else 1.")
+    for word in (
+        _word(words, "queue", "what waits, what was given up, what producers say", "The state of the tracker's queue."),
+        _word(words, "quarantine", "records that were refused", "Records that were refused for good, and why."),
+        _add_dead_letters(_word(words, "dead-letters", "documents that were given up", DEAD_LETTERS)),
+        _add_drain(_word(words, "drain", "take no more captures, deliver what waits", DRAIN)),
+        _add_backup(_word(words, "backup", "save everything while it runs", BACKUP)),
+        _add_restore(_word(words, "restore", "put a backup back", RESTORE)),
+    ):
+        word.add_argument(
+            "--tracker-url", metavar="URL", type=_url, help="the tracker (default: that of the data folder)"
+        )
+    return made
+
+
+_RAW = argparse.RawDescriptionHelpFormatter
+
+
+def _word(words: Any, name: str, text: str, description: str) -> argparse.ArgumentParser:
+    word: argparse.ArgumentParser = words.add_parser(name, help=text, description=description, formatter_class=_RAW)
+    word.add_argument(
+        "--data",
+        metavar="DIR",
+        default=os.environ.get("PLLIB_DATA") or "data",
+        help="the folder of the store, the queues and the logs (default: PLLIB_DATA, else ./data)",
+    )
+    return word
+
+
+def _add_up(up: argparse.ArgumentParser) -> None:
+    for name, port in (("tracker", 8470), ("manager", 8471), ("query", 8472), ("store", 8473)):
+        up.add_argument(f"--{name}-port", type=_port, default=port, metavar="PORT", help=f"default {port}")
+    up.add_argument(
+        "--base",
+        metavar="IRI",
+        default=os.environ.get("PLLIB_BASE") or None,
+        help="what the IRIs of all resources begin with (default: PLLIB_BASE, else the services' own)",
+    )
+    up.add_argument(
+        "--store-url",
+        metavar="URL",
+        type=_url,
+        default=os.environ.get("PLLIB_STORE_URL") or None,
+        help="use this running SPARQL 1.1 server and start none (default: PLLIB_STORE_URL)",
+    )
+    up.add_argument(
+        "--queue",
+        metavar="URL",
+        help="the server of the tracker's work queue; one with a password belongs in PLLIB_TRACKER_QUEUE (default: a file)",
+    )
+    up.add_argument(
+        "--keep-delivered",
+        metavar="SECONDS",
+        type=_seconds,
+        help="how long the queue keeps what it delivered, to deliver it again after a power cut (default: 300)",
+    )
+    up.add_argument(
+        "--ready-file", metavar="FILE", help="a file that is there while all is ready; it holds the addresses as JSON"
+    )
+    up.add_argument("--detach", action="store_true", help="return once all is ready, and leave it running")
+
+
+def _add_dead_letters(word: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    word.add_argument("action", nargs="?", choices=("list", "show", "replay", "export"), default="list")
+    word.add_argument("names", nargs="*", metavar="ID|FILE", help="what to show or replay, or the file to export to")
+    return word
+
+
+def _add_drain(word: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    word.add_argument("--resume", action="store_true", help="take captures again")
+    _add_timeout(word)
+    return word
+
+
+def _add_timeout(word: argparse.ArgumentParser) -> None:
+    word.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=300,
+        metavar="SECONDS",
+        help="how long to wait until nothing waits (default 300)",
+    )
+
+
+def _add_backup(word: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    word.add_argument("folder", metavar="FOLDER")
+    word.add_argument("--store-url", metavar="URL", type=_url, help="the store (default: that of the data folder)")
+    return word
+
+
+def _add_restore(word: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    word.add_argument("folder", metavar="FOLDER")
+    word.add_argument("--store-url", metavar="URL", type=_url, help="put the graph into this running SPARQL 1.1 server")
+    word.add_argument(
+        "--anyway",
+        action="store_true",
+        help="although the target holds something: what is in a folder is moved aside, a server's graph is added to",
+    )
+    return word
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 1 to 65535")
+    return int(text)
+
+
+def _seconds(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds: give 0 or more")
+    return int(text)
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the address of a server: give http://HOST:PORT")
+    return text.rstrip("/")

@@ -1,0 +1,128 @@
+"""A backup of everything, taken while everything runs.
+
+The queue comes first and the store after it: what was accepted before the beginning is then in one of the two, or in both,
+which does no harm. Each is a snapshot of its own moment.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.metadata
+import json
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+from deploy import manifest
+from deploy.errors import BackupUnusable
+from deploy.http_calls import pieces
+from deploy.manifest import QUERY, QUEUE, STORE, Manifest, Part
+from deploy.progress import Progress
+
+GZIP_LEVEL = 1
+"""The fastest: triples shrink to a tenth even so."""
+TAIL_BYTES = 65_536
+
+Report = Callable[[str], None]
+
+
+def backup(folder: Path, tracker: str, store: str, query: Path | None, report: Report) -> int:
+    """Writes a whole backup to a folder that is not there yet, or empty; 0 then.
+
+    Args:
+        tracker: the tracker's address.
+        store: the store's address; `/store` is below it.
+        query: the query engine's data folder, where it is on this machine.
+
+    Raises:
+        BackupUnusable: the folder cannot be written, or holds something.
+        ServiceUnreachable, ServiceRefused: by tracker or store; the folder then has no manifest.
+    """
+    with _writing(folder):
+        _make(folder)
+        began = _now()
+        parts = [_queue(folder, tracker, report), _store(folder, store, report), *_query(folder, query)]
+        manifest.write(folder, Manifest(began, _now(), _versions(), tuple(parts)))
+    for part in parts[:2]:
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in part.counts.items()) or "nothing"
+        report(f"  {part.file}: {counts}")
+    report(f"the backup is in {folder}")
+    return 0
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BackupUnusable(
+            f"the backup cannot be written: {error.filename or folder}: {error.strerror}",
+            "name another folder, with enough space",
+        ) from error
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise BackupUnusable(f"the folder {folder} holds something already", "name a new folder for each backup")
+    folder.chmod(0o700)
+
+
+def _queue(folder: Path, tracker: str, report: Report) -> Part:
+    last = _write(folder / QUEUE, f"{tracker}/v1/backup", "application/x-ndjson", Progress("queue", "lines", report))
+    try:
+        end = json.loads(last)
+        counts = dict(end["counts"]) if end["kind"] == "end" else None
+    except (ValueError, KeyError, TypeError):
+        counts = None
+    if counts is None:
+        raise BackupUnusable(f"what {tracker} gave of its queue is not whole", "see the tracker's log, and try again")
+    return manifest.part_of(folder, QUEUE, counts)
+
+
+def _store(folder: Path, store: str, report: Report) -> Part:
+    progress = Progress("store", "triples", report)
+    last = _write(folder / STORE, f"{store}/store?default", "application/n-triples", progress)
+    if last and not last.endswith(b"."):
+        raise BackupUnusable(f"what {store} gave of its graph is not whole", "see the store's log, and try again")
+    return manifest.part_of(folder, STORE, {"triples": progress.count})
+
+
+def _write(path: Path, url: str, accept: str, progress: Progress) -> bytes:
+    """Writes an answer to a file, compressed; its last line. `progress` counts the lines."""
+    tail = b""
+    with gzip.open(path, "xb", compresslevel=GZIP_LEVEL) as out:
+        for piece in pieces(url, accept):
+            out.write(piece)
+            tail = (tail + piece)[-TAIL_BYTES:]
+            progress.add(piece.count(b"\n"))
+    return tail.rstrip().rpartition(b"\n")[2]
+
+
+def _query(folder: Path, query: Path | None) -> Iterator[Part]:
+    """The query engine replaces its files whole, so that each can be copied at any moment."""
+    if query is None:
+        return
+    for path in sorted(path for path in query.rglob("*") if path.is_file() and path.suffix != ".new"):
+        file = f"{QUERY}/{path.relative_to(query)}"
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(path, folder / file)
+        except FileNotFoundError:  # deleted meanwhile
+            continue
+        yield manifest.part_of(folder, file, {})
+
+
+def _versions() -> Mapping[str, str]:
+    try:
+        own = importlib.metadata.version("pllib")
+    except importlib.metadata.PackageNotFoundError:
+        own = "unknown"
+    return {"pllib": own, "python": platform.python_version()}
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
