@@ -40,13 +40,19 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process to run: `health_path` answers 200 once it is usable, `port_option` is the flag that moves it."""
+    """One process to run: `health_path` answers 200 once it is usable, `port_option` is the flag that moves it.
+
+    `location` is the folder of its data. A store with an `update_path` is started again when it takes no SPARQL updates
+    there though there is room.
+    """
 
     name: str
     command: tuple[str, ...]
     port: int
     port_option: str
     health_path: str = "/health"
+    location: Path | None = None
+    update_path: str | None = None
 
     @property
     def url(self) -> str:
@@ -75,18 +81,19 @@ def services(settings: Settings, python: str, oxigraph: str | None) -> tuple[Ser
     at_store = ("--store-url", store_url, *base)
     ports = settings.ports
     manager = (*run, "manager", *_listen(ports.manager), *at_store)
-    query = (*run, "query_engine", *_listen(ports.query), *at_store, "--data", str(settings.data / "query"))
+    of_query, of_tracker = settings.data / "query", settings.data / "tracker"
+    query = (*run, "query_engine", *_listen(ports.query), *at_store, "--data", str(of_query))
     to_manager = ("--manager-url", loopback_url(ports.manager))
     queue = (
         *(("--queue", settings.queue) if settings.queue else ()),
         *(("--keep-delivered", str(settings.keep_delivered)) if settings.keep_delivered is not None else ()),
     )
-    tracker = (*run, "tracker", *_listen(ports.tracker), *to_manager, "--data", str(settings.data / "tracker"), *queue)
+    tracker = (*run, "tracker", *_listen(ports.tracker), *to_manager, "--data", str(of_tracker), *queue)
     return (
         *((_store(settings, oxigraph),) if oxigraph and not settings.store_url else ()),
         Service("manager", manager, ports.manager, "--manager-port"),
-        Service("query_engine", query, ports.query, "--query-port"),
-        Service("tracker", tracker, ports.tracker, "--tracker-port"),
+        Service("query_engine", query, ports.query, "--query-port", location=of_query),
+        Service("tracker", tracker, ports.tracker, "--tracker-port", location=of_tracker),
     )
 
 
@@ -107,8 +114,11 @@ def _listen(port: int) -> tuple[str, ...]:
 
 
 def _store(settings: Settings, oxigraph: str) -> Service:
+    location = settings.data / "store"
     command = (
-        *(oxigraph, "serve", "--location", str(settings.data / "store")),
+        *(oxigraph, "serve", "--location", str(location)),
         *("--bind", f"{HOST}:{settings.ports.store}", "--timeout-s", str(STORE_QUERY_SECONDS)),
     )
-    return Service("store", command, settings.ports.store, "--store-port", "/query?query=ASK%7B%7D")
+    return Service(
+        "store", command, settings.ports.store, "--store-port", "/query?query=ASK%7B%7D", location, "/update"
+    )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy import health, logs, processes
+from deploy import disk, health, logs, processes
 from deploy.errors import FolderUnusable, ServiceFailed
 from deploy.plan import Service
 from deploy.processes import Identity
@@ -19,6 +19,7 @@ from deploy.state import ServiceState
 
 TICK_SECONDS = 0.1
 PROBE_SECONDS = 1.0
+WRITE_PROBE_SECONDS = 10.0
 FIRST_WORD_SECONDS = 5.0
 """A service that is not usable by then is told of; and again each time it has taken twice as long."""
 
@@ -50,6 +51,7 @@ class _Watched:
     start_at: float | None = None
     usable: bool = False
     probe_at: float = 0.0
+    write_probe_at: float = 0.0
     log_from: int = 0
 
 
@@ -143,6 +145,8 @@ class Supervisor:
                 self._probe(one)
             elif one.start_at is not None and now >= one.start_at:
                 self._spawn(one)
+            elif one.service.update_path and one.usable and now >= one.write_probe_at:
+                self._probe_writes(one)
 
     def _probe(self, one: _Watched) -> None:
         one.probe_at = time.monotonic() + TICK_SECONDS
@@ -150,12 +154,25 @@ class Supervisor:
             one.usable = True
             self._report(f"  {one.service.name} is usable (process {one.identity.pid})")
 
+    def _probe_writes(self, one: _Watched) -> None:
+        """Starts a store again that goes on refusing what it had no room for once, now that there is room."""
+        one.write_probe_at = time.monotonic() + WRITE_PROBE_SECONDS
+        why = health.write_trouble(f"{one.service.url}{one.service.update_path}", PROBE_SECONDS)
+        if why is None or not disk.store_can_start(self._data_of(one)):
+            return
+        self._report(f"  {one.service.name} takes no updates though there is room; starting it again ({why})")
+        self._stop_one(one)
+        one.identity, one.usable, one.start_at = None, False, time.monotonic()
+        self._changed()
+
     def _ended(self, one: _Watched, code: int, now: float) -> None:
         name = one.service.name
         one.ends = self._policy.ends_in_a_row(one.ends, now - one.started_at)
         one.process = one.identity = None
         one.usable = False
         delay = self._policy.delay(one.ends)
+        if delay is None and disk.is_full(self._data_of(one)):
+            delay = self._policy.longest_delay  # it may get on once there is room
         how = processes.describe_exit(code)
         if delay is None:
             raise ServiceFailed(
@@ -166,6 +183,9 @@ class Supervisor:
         words = self._last_words(one) if one.ends == 1 else ""
         self._report(f"  {name} ended with {how}; starting it again in {delay:g} s{words}")
         self._changed()
+
+    def _data_of(self, one: _Watched) -> Path:
+        return one.service.location or self._surroundings.data
 
     def _spawn(self, one: _Watched) -> None:
         around = self._surroundings

@@ -46,6 +46,7 @@ class Parts:
         self.store: TripleStore = SparqlStore(settings.store_url, settings.store_kind)
         self.ontology_missing = asyncio.Event()
         self.ontology_missing.set()
+        self.why_missing = ""
         self.registry = CollectorRegistry()
         self.documents = Counter("pllib_manager_documents", "documents committed", registry=self.registry)
         self.triples = Counter("pllib_manager_triples", "triples sent to the store", registry=self.registry)
@@ -98,10 +99,12 @@ async def _load_ontology(parts: Parts) -> None:
         try:
             await parts.store.load(text, 0)
         except StoreError as error:
+            parts.why_missing = f": {error}"
             log.info("the ontology waits for the store: %s", error)
             await asyncio.sleep(ONTOLOGY_RETRY_SECONDS)
             continue
         parts.ontology_missing.clear()
+        parts.why_missing = ""
 
 
 def _add_routes(app: FastAPI) -> None:
@@ -138,7 +141,8 @@ def _add_routes(app: FastAPI) -> None:
             parts.ontology_missing.set()
             return answer({"status": "unavailable", "reason": str(error)}, 503)
         if parts.ontology_missing.is_set():
-            return answer({"status": "unavailable", "reason": "the vocabulary is not in the store yet"}, 503)
+            reason = f"the vocabulary is not in the store yet{parts.why_missing}"
+            return answer({"status": "unavailable", "reason": reason}, 503)
         return answer({"status": "ok", "store": parts.settings.store_url})
 
     @app.get("/metrics", tags=["operation"])

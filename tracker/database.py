@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar, cast
@@ -19,6 +21,8 @@ Job = Callable[[sqlite3.Connection], Result]
 
 MAX_JOBS = 256
 """Jobs in one transaction at most."""
+RESERVE_BYTES = 1_000_000
+"""Disk space that what adds leaves to the log, and as much to the file, so that what takes away can still be written."""
 
 
 class Database:
@@ -58,6 +62,33 @@ class Database:
             self._thread.submit(self._drain)
         return cast(Result, await asyncio.wrap_future(future))
 
+    def require_room(self, connection: sqlite3.Connection, size: int) -> None:
+        """For jobs that add so many bytes: raises ``QueueFull`` when the disk would then have less than a reserve free.
+
+        The bytes are written to the log first, and to the file when the log is worked off, which must then find room for
+        all that is in the log already.
+        """
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        (unused,) = connection.execute("PRAGMA freelist_count").fetchone()
+        (page,) = connection.execute("PRAGMA page_size").fetchone()
+        try:
+            free = shutil.disk_usage(self._path.parent).free
+            to_come = pages * page - self._path.stat().st_size
+        except OSError as error:
+            raise QueueUnavailable(f"{self._path}: {error.strerror}") from error
+        log = size + RESERVE_BYTES
+        needed = max(to_come, 0) + log + max(size + RESERVE_BYTES - unused * page, 0)
+        if free < needed:
+            raise QueueFull(f"{self._path}: the disk is full but for {free:,} bytes, {needed:,} are needed")
+
+    async def work_off_log(self) -> None:
+        """Moves what is in the log to the file, as far as there is room, and gives the log's space back."""
+        with self._lock:
+            if self._closed:
+                return
+            future = self._thread.submit(_work_off_log, self._connection)
+        await asyncio.wrap_future(future)
+
     async def close(self) -> None:
         """Finishes the jobs that were given, then closes the file."""
         with self._lock:
@@ -87,7 +118,7 @@ class Database:
     def _commit(self, jobs: list[tuple[Job[Any], Future[Any]]]) -> None:
         try:
             results = self._transaction([job for job, _ in jobs])
-        except sqlite3.Error as error:
+        except (sqlite3.Error, QueueUnavailable) as error:
             if len(jobs) > 1:  # one job in vain (a full disk) must not stop those that free space
                 for job in jobs:
                     self._commit([job])
@@ -120,6 +151,7 @@ def _open(path: Path, schema: str) -> sqlite3.Connection:
             "synchronous=FULL",
             "journal_size_limit=67108864",
             "temp_store=MEMORY",
+            "secure_delete=FAST",
         ):
             connection.execute("PRAGMA " + pragma)
         connection.executescript("BEGIN IMMEDIATE;" + schema + "COMMIT;")
@@ -132,6 +164,13 @@ def _open(path: Path, schema: str) -> sqlite3.Connection:
     return connection
 
 
-def _unavailable(path: Path, error: sqlite3.Error) -> QueueUnavailable:
+def _work_off_log(connection: sqlite3.Connection) -> None:
+    with suppress(sqlite3.Error):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _unavailable(path: Path, error: sqlite3.Error | QueueUnavailable) -> QueueUnavailable:
+    if isinstance(error, QueueUnavailable):
+        return error
     full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
     return (QueueFull if full else QueueUnavailable)(f"{path}: {error}")

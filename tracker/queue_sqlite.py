@@ -20,10 +20,16 @@ from . import queue_sqlite_transfer as transfer
 from .database import Database
 from .errors import QueueFull, QueueUnavailable
 from .queue import DeadLetter, Entry, Exported, NewEntry, QuarantinedRecord, QueueStatistics, Refused, hash_of
+from .queue_sqlite_claims import Found, Partition
 
 log = logging.getLogger("tracker.queue")
 
 Result = TypeVar("Result")
+
+USUAL_BYTES = 100_000
+"""Bytes that a usual append adds."""
+ROW_BYTES = 200
+"""Bytes of an entry in the file beside its body, at most."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entry (
@@ -38,63 +44,6 @@ CREATE TABLE IF NOT EXISTS quarantine (
     message TEXT NOT NULL, refused REAL NOT NULL, body BLOB NOT NULL);
 """
 SCHEMA += delivered.SCHEMA
-
-
-class _Partition:
-    """Which entries of one partition are claimed: all up to ``cursor`` but those that were given back.
-
-    Those in ``behind_us`` were delivered, or given back, by when the file was opened: the cursor passes over them.
-    """
-
-    __slots__ = ("behind_us", "claimed", "cursor", "depth", "given_back", "news")
-
-    def __init__(self) -> None:
-        self.cursor = 0
-        self.depth = 0
-        self.claimed: set[int] = set()
-        self.given_back: list[tuple[float, int]] = []
-        self.behind_us: set[int] = set()
-        self.news = asyncio.Event()
-
-    def give_back(self, ready: float, number: int) -> None:
-        """Makes an entry claimable from the moment ``ready`` on."""
-        self.claimed.discard(number)
-        heapq.heappush(self.given_back, (ready, number))
-        self.news.set()
-
-    def ready(self, now: float, most: int) -> list[tuple[float, int]]:
-        """Takes out the entries that were given back and can be claimed now."""
-        found: list[tuple[float, int]] = []
-        while self.given_back and self.given_back[0][0] <= now and len(found) < most:
-            found.append(heapq.heappop(self.given_back))
-        return found
-
-    def gone(self, numbers: Sequence[int]) -> int:
-        """Forgets claimed entries; how many of them there were."""
-        gone = self.claimed.intersection(numbers)
-        self.claimed -= gone
-        self.depth -= len(gone)
-        return len(gone)
-
-
-class _Found:
-    """Entries found for a claim, within its limits."""
-
-    __slots__ = ("_bytes_left", "_most", "cursor", "entries")
-
-    def __init__(self, most: int, most_bytes: int, cursor: int) -> None:
-        self.entries: list[Entry] = []
-        self.cursor = cursor
-        self._most = most
-        self._bytes_left = most_bytes
-
-    def take(self, row: tuple[int, bytes, int]) -> bool:
-        """Whether the row was added; if not, the claim is full."""
-        self._bytes_left -= len(row[1])
-        if self.entries and (len(self.entries) >= self._most or self._bytes_left < 0):
-            return False
-        self.entries.append(Entry(str(row[0]), row[1], row[2]))
-        return True
 
 
 class SqliteQueue:
@@ -117,7 +66,7 @@ class SqliteQueue:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
-        self._partitions = [_Partition() for _ in range(partitions)]
+        self._partitions = [Partition() for _ in range(partitions)]
         self._keep = keep
         self._clock = clock
         self._monotonic = monotonic
@@ -171,7 +120,10 @@ class SqliteQueue:
         partitions = self.partitions
         refused = any(item.kind == "refused" for item in items)
 
+        size = sum(len(item.body) + ROW_BYTES for item in items)
+
         def job(connection: sqlite3.Connection) -> int:
+            self._database.require_room(connection, size)
             transfer.insert(connection, items, partitions)
             if not refused:
                 return -1
@@ -190,13 +142,21 @@ class SqliteQueue:
         """The result of a job that adds; on a full disk what was delivered and is only kept makes room, oldest first."""
         while True:
             try:
-                return await self._database.run(job)
+                return await self._with_log_space(job)
             except QueueFull:
                 if not await self._release():
                     raise
 
+    async def _with_log_space(self, job: Callable[[sqlite3.Connection], Result]) -> Result:
+        """The result of a job; on a full disk the log is worked off, so that its space can be used."""
+        try:
+            return await self._database.run(job)
+        except QueueFull:
+            await self._database.work_off_log()
+            return await self._database.run(job)
+
     async def _release(self) -> int:
-        released = await self._database.run(delivered.release)
+        released = await self._with_log_space(delivered.release)
         self._kept -= released
         return released
 
@@ -221,8 +181,8 @@ class SqliteQueue:
         again = state.ready(self._monotonic(), max_entries)
         cursor = state.cursor
 
-        def job(connection: sqlite3.Connection) -> _Found:
-            found = _Found(max_entries, max_bytes, cursor)
+        def job(connection: sqlite3.Connection) -> Found:
+            found = Found(max_entries, max_bytes, cursor)
             for _, number in again:
                 row = connection.execute("SELECT id, body, deliveries FROM entry WHERE id = ?", (number,)).fetchone()
                 if row is not None and not found.take(row):
@@ -266,7 +226,7 @@ class SqliteQueue:
         try:
             self._kept += await self._database.run(job(self._keep))
         except QueueFull:  # then nothing is kept, and space is made
-            self._kept += await self._database.run(job(0.0))
+            self._kept += await self._with_log_space(job(0.0))
         state.gone(numbers)
 
     async def retry(self, partition: int, ids: Sequence[str], delay: float, *, counted: bool) -> None:
@@ -408,6 +368,7 @@ class SqliteQueue:
         now = self._clock()
 
         def job(connection: sqlite3.Connection) -> int:
+            self._database.require_room(connection, USUAL_BYTES)
             delivered.sign_of_life(connection, now)
             return delivered.prune(connection, now, self._keep)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -547,6 +548,26 @@ def test_what_is_only_kept_makes_room_on_a_full_disk(tmp_path: Path) -> None:
             await queue.append(entries(b"z" * 10**6))
         assert (await numbers(queue)).kept == 0
         await queue.close()
+
+    run(work)
+
+
+def test_what_the_disk_has_no_room_for_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    async def work() -> None:
+        database = Database(tmp_path / "queue.sqlite", SCHEMA)
+        queue = await open_queue(database, 1, 300.0)
+        more_than_there_is = shutil.disk_usage(tmp_path).free + 1
+        with pytest.raises(QueueFull, match="are needed"):
+            await database.run(lambda connection: database.require_room(connection, more_than_there_is))
+        await database.run(lambda connection: database.require_room(connection, 1000))
+        await queue.append(entries(b"x" * 100_000))
+        log = tmp_path / "queue.sqlite-wal"
+        assert log.stat().st_size > 100_000
+        await database.work_off_log()
+        assert log.stat().st_size == 0
+        assert await bodies(queue) == [b"x" * 100_000]
+        await queue.close()
+        await database.work_off_log()
 
     run(work)
 

@@ -1,7 +1,8 @@
 """A launcher over a plan of small real servers: ``python launcher_stack.py DATA NAME:PORT[:MODE] ...``.
 
 A server answers GET /health, ends with exit code 9 on GET /crash, and tells on GET /family the processes it started.
-Modes: `stubborn` ignores SIGTERM, `parent` starts a process of its own, `broken` ends at once, `late` is never usable.
+Modes: `stubborn` ignores SIGTERM, `parent` starts a process of its own, `broken` ends at once, `late` is never usable,
+`stuck` refuses updates the first time that it runs, as a store does whose disk was full.
 """
 
 from __future__ import annotations
@@ -19,6 +20,16 @@ from pathlib import Path
 class _Handler(http.server.BaseHTTPRequestHandler):
     family: list[int] = []  # noqa: RUF012
     usable = True
+    stuck = False
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        words = b"No space left on device"
+        self.send_response(500 if self.stuck else 204)
+        self.send_header("Content-Length", str(len(words) if self.stuck else 0))
+        self.end_headers()
+        if self.stuck:
+            self.wfile.write(words)
 
     def do_GET(self) -> None:
         if self.path == "/crash":
@@ -34,7 +45,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def serve(port: int, mode: str) -> None:
+def serve(port: int, mode: str, data: Path) -> None:
     if mode == "broken":
         sys.exit("this server cannot start")
     if mode == "stubborn":
@@ -43,6 +54,10 @@ def serve(port: int, mode: str) -> None:
         sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
         _Handler.family = [subprocess.Popen(sleeper).pid]
     _Handler.usable = mode != "late"
+    if mode == "stuck":
+        ran_before = data / f"{port} ran"
+        _Handler.stuck = not ran_before.exists()
+        ran_before.touch()
     with http.server.ThreadingHTTPServer(("127.0.0.1", port), _Handler) as server:
         server.serve_forever()
 
@@ -57,8 +72,9 @@ def launch(data: Path, asked: list[str]) -> int:
 
     services = []
     for name, port, *mode in (one.split(":") for one in asked):
-        command = (sys.executable, __file__, "--serve", port, *mode)
-        services.append(Service(name, command, int(port), f"--{name}-port"))
+        command = (sys.executable, __file__, "--serve", port, str(data), *mode)
+        update_path = "/update" if mode == ["stuck"] else None
+        services.append(Service(name, command, int(port), f"--{name}-port", update_path=update_path))
     around = Surroundings(Path.cwd(), data, dict(os.environ))
     policy = RestartPolicy(first_delay=0.05, longest_delay=0.2, ends_allowed=3)
 
@@ -78,7 +94,7 @@ def launch(data: Path, asked: list[str]) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1] == "--serve":
-        serve(int(sys.argv[2]), "".join(sys.argv[3:]))
+        serve(int(sys.argv[2]), "".join(sys.argv[4:]), Path(sys.argv[3]))
         time.sleep(600)
     else:
         sys.exit(launch(Path(sys.argv[1]), sys.argv[2:]))

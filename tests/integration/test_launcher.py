@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -156,6 +157,14 @@ def test_a_service_that_never_becomes_usable_is_given_up_with_its_reason(launch,
     launcher = launch(f"slow:{free_port()}:late")
     assert launcher.ended() == 3
     assert "slow is not usable after 5 s: it answers 503: still reading the index" in launcher.told
+
+
+def test_a_store_that_goes_on_refusing_updates_though_there_is_room_is_started_again(launch, free_port):
+    launcher = launch(f"steady:{free_port()}", f"store:{free_port()}:stuck")
+    within(lambda: launcher.told.count("store is usable") == 2)
+    assert "store takes no updates though there is room; starting it again (No space left on device)" in launcher.told
+    assert len(set(re.findall(r"store is usable \(process (\d+)\)", launcher.told))) == 2
+    assert launcher.told.count("steady is usable") == 1
 
 
 def test_an_interrupt_while_starting_stops_what_is_there(launch, free_port):

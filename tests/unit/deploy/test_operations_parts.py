@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from deploy import manifest
+from deploy import disk, manifest
 from deploy.__main__ import main
 from deploy.errors import BackupUnusable
 from deploy.http_calls import joined, said
@@ -72,6 +73,16 @@ def test_what_is_no_manifest_is_told(tmp_path, content, told):
         (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(BackupUnusable, match=told):
         manifest.read(tmp_path)
+
+
+def test_a_store_may_start_where_there_is_room_for_what_is_in_its_log(tmp_path, monkeypatch):
+    (tmp_path / "000008.log").write_bytes(b"x" * 1000)
+    assert disk.store_can_start(tmp_path)
+    assert not disk.is_full(tmp_path) or shutil.disk_usage(tmp_path).free < disk.FULL_BYTES
+    monkeypatch.setattr(disk, "START_BYTES", shutil.disk_usage(tmp_path).free * 2)
+    monkeypatch.setattr(disk, "FULL_BYTES", shutil.disk_usage(tmp_path).free * 2)
+    assert not disk.store_can_start(tmp_path)
+    assert disk.is_full(tmp_path)
 
 
 def test_lines_are_joined_in_bodies_of_about_a_size():
