@@ -262,3 +262,28 @@ def test_a_backup_goes_to_services_that_run(running: Any, stack: Stack, tmp_path
         assert done.returncode == 0, done.stderr
         settle(other.tracker_url)
         assert graph(other.store_url) == graph(running.store_url)
+
+
+def test_all_of_it_works_over_a_queue_on_a_server_too(stack: Stack, tmp_path: Path, redis_server: Any) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    with stack(tmp_path / "one", "--queue", redis_server.url) as services:
+        where = ("--data", str(services.data))
+        send(services.tracker_url, "server", range(10))
+        settle(services.tracker_url)
+        restore_lines(services.tracker_url, LETTER)
+        assert deploy("dead-letters", *where).stdout.count("poison") == 1
+        assert deploy("dead-letters", "replay", *where).returncode == 0
+        with frozen(manager_pid(services.data)):
+            send(services.tracker_url, "server", range(10, 20))
+            assert deploy("drain", "--timeout", "1", *where).returncode == 1
+            made = deploy("backup", str(tmp_path / "backup"), *where)
+            assert made.returncode == 0, made.stderr
+            assert "waiting" in deploy("queue", *where).stdout
+        assert deploy("drain", *where).returncode == 0
+        whole = graph(services.store_url)
+    data = str(tmp_path / "two" / "data")
+    assert deploy("restore", str(tmp_path / "backup"), "--data", data).returncode == 0
+    with stack(tmp_path / "two") as services:
+        settle(services.tracker_url)
+        assert graph(services.store_url) == whole
