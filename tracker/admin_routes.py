@@ -127,7 +127,6 @@ async def _drain_state(parts: Parts) -> dict[str, Any]:
 async def backup(request: Request) -> Response:
     """All that the queue holds and all specifications, a line of JSON each (docs/reference/tracker.md)."""
     parts = parts_of(request)
-    await parts.queue.check()
     text = transfer.lines(await parts.specifications.all(), parts.queue.export())
     return StreamingResponse(text, media_type="application/x-ndjson")
 

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from deploy.state import read_run
+from tests.faults.proxy import Proxy, Reply, Request
 from tests.integration.test_power_cut import graph, send, settle
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -248,6 +249,26 @@ def damaged_backups_are_refused(folder: Path, target: Path) -> None:
     refused = deploy("restore", str(copy), "--data", str(target))
     assert (refused.returncode, "no whole backup" in refused.stderr) == (2, True)
     assert not target.exists() or not any(target.glob("store"))
+
+
+@pytest.mark.parametrize("service", ["tracker", "store"])
+def test_an_answer_that_is_cut_short_makes_no_backup(running: Any, tmp_path: Path, service: str) -> None:
+    send(running.tracker_url, "cut", range(5))
+    settle(running.tracker_url)
+    urls = {"tracker": running.tracker_url, "store": running.store_url}
+
+    def cut(proxy: Proxy, request: Request) -> Reply:
+        reply = proxy.forward(request)
+        return reply._replace(body=reply.body.rstrip()[:-2])
+
+    with Proxy(urls[service]) as proxy:
+        urls[service] = proxy.url
+        options = ("--tracker-url", urls["tracker"], "--store-url", urls["store"])
+        assert deploy("backup", str(tmp_path / "whole"), *options).returncode == 0
+        proxy.behave(cut)
+        refused = deploy("backup", str(tmp_path / "cut"), *options)
+    assert (refused.returncode, "is not whole" in refused.stderr) == (2, True)
+    assert not (tmp_path / "cut" / "manifest.json").exists()
 
 
 def test_a_backup_goes_to_services_that_run(running: Any, stack: Stack, tmp_path: Path) -> None:
