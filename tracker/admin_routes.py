@@ -17,6 +17,7 @@ from edge.errors import RequestError
 
 from . import draining, transfer
 from .answers import answer, error_answer, queue_unavailable
+from .catalogue import CataloguedStore
 from .errors import QueueUnavailable
 from .parts import MAX_RAW, After, Limit, Parts, parts_of
 from .queue import Exported
@@ -125,9 +126,11 @@ async def _drain_state(parts: Parts) -> dict[str, Any]:
 
 @router.get("/v1/backup")
 async def backup(request: Request) -> Response:
-    """All that the queue holds and all specifications, a line of JSON each (docs/reference/tracker.md)."""
+    """All that the queue holds, all specifications and data stores, a line of JSON each (docs/reference/tracker.md)."""
     parts = parts_of(request)
-    text = transfer.lines(await parts.specifications.all(), parts.queue.export())
+    described: list[Stored | CataloguedStore] = [*await parts.specifications.all()]
+    described += await parts.catalogue.every()
+    text = transfer.lines(described, parts.queue.export())
     return StreamingResponse(text, media_type="application/x-ndjson")
 
 
@@ -144,14 +147,15 @@ async def restore(request: Request) -> Response:
         found = [transfer.decode(line, number + index) for index, line in enumerate(piece, 1)]
         number += len(piece)
         await _take_in(parts, found)
-        counts.update("specification" if isinstance(one, Stored) else one.kind for one in found if one is not None)
+        counts.update(transfer.kind_of(one) for one in found if one is not None)
     return answer({"taken": dict(counts)})
 
 
-async def _take_in(parts: Parts, found: Sequence[Exported | Stored | None]) -> None:
+async def _take_in(parts: Parts, found: Sequence[transfer.Item | None]) -> None:
     stored = [one for one in found if isinstance(one, Stored)]
     if stored:
         await parts.specifications.take_in(stored)
+    await parts.catalogue.take_in([one for one in found if isinstance(one, CataloguedStore)])
     await parts.queue.take_in([one for one in found if isinstance(one, Exported)])
 
 

@@ -56,9 +56,9 @@ def create_app(settings: Settings) -> FastAPI:
         store = SpecificationStore(storage.specifications, queue, in_force)
         storage.watch(intake.forget_what_is_known, store.load)
         await store.load()
-        app.state.parts = parts = Parts(settings, queue, intake, store, metrics, producers, Gate())
         catalogue = Catalogue(storage.catalogue, queue)
-        app.state.provlake = ProvLakeParts(parts, ProvLakeIntake(intake, in_force), catalogue)
+        app.state.parts = parts = Parts(settings, queue, intake, store, catalogue, metrics, producers, Gate())
+        app.state.provlake = ProvLakeParts(parts, ProvLakeIntake(intake, in_force))
         async with _client(settings) as client, _dispatching(settings, queue, client, metrics, intake):
             yield
         await queue.close()

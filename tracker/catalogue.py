@@ -14,6 +14,7 @@ from . import specifications
 from .queue import NewEntry, WorkQueue
 
 MAX_LISTED = 10_000
+_EVERY = 2**62
 
 _encoder = msgspec.json.Encoder(order="sorted")
 
@@ -73,17 +74,38 @@ class Catalogue:
         about = specifications.store(store.id, store.name, store.kind, store.host)
         # The graph first: should the second step fail, the same request is sent again and nothing is missing.
         await self._queue.append([NewEntry(store.id, _encoder.encode({"stores": [about]}))])
-        await self._records.put(store.id, _encoder.encode(store._asdict()))
+        await self._records.put(store.id, encoded(store))
 
     async def get(self, identifier: str) -> CataloguedStore | None:
         """The description of one store, or ``None``."""
         body = await self._records.get(identifier)
-        return None if body is None else _read(body)
+        return None if body is None else read(body)
 
     async def all(self) -> list[CataloguedStore]:
         """The descriptions by id; the first ``MAX_LISTED``."""
-        return [_read(body) for body in await self._records.first(MAX_LISTED)]
+        return [read(body) for body in await self._records.first(MAX_LISTED)]
+
+    async def every(self) -> list[CataloguedStore]:
+        """All descriptions by id, however many they are."""
+        return [read(body) for body in await self._records.first(_EVERY)]
+
+    async def take_in(self, stores: Sequence[CataloguedStore]) -> None:
+        """Keeps descriptions that another tracker kept; those of stores that are described here already stay as they are.
+
+        Raises:
+            QueueUnavailable: not all were kept.
+        """
+        for store in stores:
+            if await self._records.get(store.id) is None:
+                await self._records.put(store.id, encoded(store))
 
 
-def _read(body: bytes) -> CataloguedStore:
-    return CataloguedStore(**msgspec.json.decode(body))
+def encoded(store: CataloguedStore) -> bytes:
+    """A description as it is kept."""
+    return _encoder.encode(store._asdict())
+
+
+def read(body: bytes) -> CataloguedStore:
+    """What a kept description says. Raises ``msgspec.DecodeError`` when it is none."""
+    told = msgspec.json.decode(body, type=dict[str, Any])
+    return msgspec.convert([told.get(name) for name in CataloguedStore._fields], CataloguedStore)

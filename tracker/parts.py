@@ -8,6 +8,7 @@ from typing import Annotated, cast
 from fastapi import Query
 from starlette.requests import Request
 
+from .catalogue import Catalogue
 from .draining import Gate
 from .intake import Intake
 from .metrics import Metrics
@@ -31,6 +32,7 @@ class Parts:
     queue: WorkQueue
     intake: Intake
     specifications: SpecificationStore
+    catalogue: Catalogue
     metrics: Metrics
     producers: Producers
     gate: Gate

@@ -1,9 +1,10 @@
-"""A queue and its specifications as lines of JSON, to leave one tracker and enter another.
+"""A queue, and the specifications and data stores beside it, as lines of JSON, to leave one tracker and enter another.
 
 ::
 
     {"kind": "begin", "version": 1}
     {"kind": "specification", "workflow": …, "version": …, "accepted": …, "body": {…}}
+    {"kind": "data_store", "body": {…}}
     {"kind": "entry", "hash": …, "accepted": …, "deliveries": …, "body": {…}}
     {"kind": "dead", … as an entry, "died": …, "reason": …}
     {"kind": "refused", "producer": …, "field": …, "reason": …, "accepted": …, "base64": "…"}
@@ -23,6 +24,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from edge.errors import RequestError
 
+from . import catalogue
+from .catalogue import CataloguedStore
 from .queue import Exported
 from .specification_store import Stored
 
@@ -32,7 +35,7 @@ MAX_LINE = 64_000_000
 PIECE_BYTES = 4_000_000
 """Bytes of lines that are read before what they say is taken in."""
 
-Kind = Literal["begin", "entry", "dead", "refused", "specification", "end"]
+Kind = Literal["begin", "entry", "dead", "refused", "specification", "data_store", "end"]
 Text = Annotated[str, Meta(max_length=100_000)]
 
 
@@ -76,8 +79,13 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def line_of(one: Exported | Stored) -> Line:
+Item = Exported | Stored | CataloguedStore
+
+
+def line_of(one: Item) -> Line:
     """What goes in the line of one thing."""
+    if isinstance(one, CataloguedStore):
+        return _put(Line("data_store"), catalogue.encoded(one))
     if isinstance(one, Stored):
         line = Line("specification", one.version, one.workflow, accepted=one.created)
     else:
@@ -87,13 +95,21 @@ def line_of(one: Exported | Stored) -> Line:
     return _put(line, one.body)
 
 
-async def lines(specifications: Iterable[Stored], queue: AsyncIterator[Exported]) -> AsyncIterator[bytes]:
+def kind_of(one: Item) -> str:
+    """The kind of the line of one thing."""
+    if isinstance(one, Stored):
+        return "specification"
+    return "data_store" if isinstance(one, CataloguedStore) else one.kind
+
+
+async def lines(described: Iterable[Stored | CataloguedStore], queue: AsyncIterator[Exported]) -> AsyncIterator[bytes]:
     """The whole text, piece by piece."""
     counts: Counter[str] = Counter()
     yield _encoder.encode(Line("begin", VERSION)) + b"\n"
-    for stored in specifications:
-        counts["specification"] += 1
-        yield _encoder.encode(line_of(stored)) + b"\n"
+    for one in described:
+        line = line_of(one)
+        counts[line.kind] += 1
+        yield _encoder.encode(line) + b"\n"
     piece: list[bytes] = []
     size = 0
     async for item in queue:
@@ -107,7 +123,7 @@ async def lines(specifications: Iterable[Stored], queue: AsyncIterator[Exported]
     yield b"".join(piece)
 
 
-def decode(raw: bytes, number: int) -> Exported | Stored | None:
+def decode(raw: bytes, number: int) -> Item | None:
     """What one line says; ``None`` for the first and the last, which say nothing to keep.
 
     Args:
@@ -118,17 +134,21 @@ def decode(raw: bytes, number: int) -> Exported | Stored | None:
     """
     try:
         line = _decoder.decode(raw)
-        body = _body(line)
+        if line.kind not in ("begin", "end"):
+            return _item(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _bad(number, str(error)) from error
-    if line.kind in ("begin", "end"):
-        if line.kind == "begin" and line.version != VERSION:
-            raise _bad(number, f"its version is {line.version}; this tracker reads {VERSION}")
-        return None
-    if body is None:
-        raise _bad(number, "it has neither body nor base64")
+    if line.kind == "begin" and line.version != VERSION:
+        raise _bad(number, f"its version is {line.version}; this tracker reads {VERSION}")
+    return None
+
+
+def _item(line: Line) -> Item:
+    body = _body(line)
     if line.kind == "specification":
         return Stored(line.workflow, line.version, line.accepted, body)
+    if line.kind == "data_store":
+        return catalogue.read(body)
     return Exported(
         kind=line.kind,
         hash=line.hash,
@@ -142,11 +162,11 @@ def decode(raw: bytes, number: int) -> Exported | Stored | None:
     )
 
 
-def _body(line: Line) -> bytes | None:
+def _body(line: Line) -> bytes:
     if line.body is not UNSET:
         return bytes(line.body)
     if line.base64 is UNSET:
-        return None
+        raise msgspec.ValidationError("it has neither body nor base64")
     if line.kind != "refused":  # the others are posted as they are, inside of a larger JSON
         _any_json.decode(line.base64)
     return line.base64

@@ -23,6 +23,8 @@ from tests.integration.test_tracker_process import (  # noqa: F401  (two of them
 Json = Any
 SPECIFICATION = {"workflow": "train", "align": {"learning_rate": "lr"}}
 PRODUCER = "a" * 32
+STORES = "/provenance/api/data-stores"
+STORE = {"name": "Lab disk", "type": "FileSystem", "data_store_id": "lab"}
 
 
 def test_what_producers_say_is_shown(tracker: Tracker) -> None:  # noqa: F811
@@ -82,6 +84,7 @@ def test_a_backup_taken_in_by_another_tracker_delivers_the_same(
 ) -> None:
     with made(receiver) as tracker:  # noqa: F811
         assert tracker.client.post("/v1/prospective", json=SPECIFICATION).status_code == 201
+        assert tracker.client.post(STORES, json=STORE).status_code == 201
         for number in range(10):
             tracker.send(ended(number))
         wait_until(tracker.drained, "ten are delivered, and kept")
@@ -91,7 +94,8 @@ def test_a_backup_taken_in_by_another_tracker_delivers_the_same(
         copy = tracker.client.get("/v1/backup").content
         stats = tracker.stats()
     counts = json.loads(copy.splitlines()[-1])["counts"]
-    assert counts == {"entry": stats["queue"]["depth"] + stats["queue"]["kept"], "refused": 1, "specification": 1}
+    entries = stats["queue"]["depth"] + stats["queue"]["kept"]
+    assert counts == {"entry": entries, "refused": 1, "specification": 1, "data_store": 1}
     receiver.taken.clear()
     other = Receiver()
     other.start()
@@ -106,6 +110,7 @@ def test_a_backup_taken_in_by_another_tracker_delivers_the_same(
         second.end(signal.SIGKILL)
         second.start()
         assert second.client.get("/v1/prospective/train").json()["specification"] == SPECIFICATION
+        assert [one["name"] for one in second.client.get(STORES).json()] == ["Lab disk"]
         wait_until(second.drained, "all is delivered")
         assert second.stats()["quarantined"] == 1
         assert other.tasks() == {f"fit/{number}" for number in range(20)}

@@ -14,7 +14,6 @@ from edge.bodies import read_body
 from edge.errors import RequestError
 
 from ..answers import answer
-from ..catalogue import Catalogue
 from ..parts import MAX_RAW, Parts
 from ..routes import check_backlog
 from ..specifications import SpecificationForm
@@ -41,7 +40,6 @@ class ProvLakeParts:
 
     tracker: Parts
     intake: ProvLakeIntake
-    catalogue: Catalogue
 
 
 def _parts(request: Request) -> ProvLakeParts:
@@ -105,20 +103,20 @@ async def put_data_store(request: Request) -> Response:
     store = stores.catalogued(wire.parse(await read_body(request, MAX_RAW)))
     parts = _parts(request)
     with parts.tracker.gate.passage():
-        await parts.catalogue.put(store)
+        await parts.tracker.catalogue.put(store)
     return answer({"data_store_hkg_id": store.id}, 201)
 
 
 @_anywhere(_STORES, "GET")
 async def list_data_stores(request: Request) -> Response:
     """The data stores that were described, by id."""
-    return answer([stores.told(store) for store in await _parts(request).catalogue.all()])
+    return answer([stores.told(store) for store in await _parts(request).tracker.catalogue.all()])
 
 
 @_anywhere(_STORES + "/{identifier:path}", "GET")
 async def get_data_store(request: Request, identifier: str) -> Response:
     """One data store."""
-    found = await _parts(request).catalogue.get(identifier[:_MAX_IDENTIFIER])
+    found = await _parts(request).tracker.catalogue.get(identifier[:_MAX_IDENTIFIER])
     if found is None:
         told = f"no data store {identifier[:200]!r}"
         raise RequestError(404, "not_found", told, field="id", fix="see GET /provenance/api/data-stores")

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import RequestError
+from tracker.catalogue import CataloguedStore
 from tracker.queue import Exported
 from tracker.specification_store import Stored
 from tracker.transfer import PIECE_BYTES, decode, lines, split
@@ -42,9 +43,9 @@ async def items(found: Iterable[Exported]) -> AsyncIterator[Exported]:
         yield one
 
 
-def exported(specifications: list[Stored], found: list[Exported]) -> bytes:
+def exported(described: list[Stored | CataloguedStore], found: list[Exported]) -> bytes:
     async def work() -> bytes:
-        return b"".join([part async for part in lines(specifications, items(found))])
+        return b"".join([part async for part in lines(described, items(found))])
 
     return asyncio.run(work())
 
@@ -59,13 +60,14 @@ def split_all(parts: Iterable[bytes]) -> list[bytes]:
 @given(st.lists(ENTRY | DEAD | REFUSED, max_size=20), st.integers(1, 50))
 def test_what_leaves_comes_back(found: list[Exported], step: int) -> None:
     specification = Stored("train ü", 3, 1.5, b'{"workflow":"train"}')
-    text = exported([specification], found)
+    store = CataloguedStore("db/ü", "a database", "mongodb", "DBMS", None, {"port": 1})
+    text = exported([specification, store], found)
     parts = [text[start : start + step] for start in range(0, len(text), step)]
     back = [decode(line, number) for number, line in enumerate(split_all(parts), 1)]
-    assert back == [None, specification, *found, None]
+    assert back == [None, specification, store, *found, None]
     last = json.loads(text.splitlines()[-1])
     assert last["kind"] == "end"
-    assert sum(last["counts"].values()) == len(found) + 1
+    assert sum(last["counts"].values()) == len(found) + 2
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,7 @@ def test_what_leaves_comes_back(found: list[Exported], step: int) -> None:
         (b'{"kind":"entry","hash":-1,"body":{}}', "hash"),
         (b'{"kind":"entry","base64":"bm8ganNvbg=="}', "line 7"),
         (b'{"kind":"entry","base64":"!"}', "base64"),
+        (b'{"kind":"data_store","body":{"id":7}}', "str"),
         (b"[" * 100_000, "line 7"),
     ],
 )
