@@ -39,7 +39,7 @@ from .decorators import (
     task,
     workflow,
 )
-from .errors import CaptureError, ConfigurationError, PllibError, SpoolError, TransportError
+from .errors import CaptureError, ConfigurationError, FullError, PllibError, SpoolError, TransportError
 from .references import (
     Data,
     Generated,
@@ -77,13 +77,18 @@ def store(name: str, root: str) -> None:
 @_shielded(lambda *_: False)
 def flush(timeout: float = 5.0) -> bool:
     """Whether everything recorded until now reached the tracker within ``timeout`` seconds."""
-    return _client.current().flush(timeout)
+    client = _client.latest()
+    return client is None or client.flush(timeout)
 
 
 @_shielded(lambda *_: {})
 def stats() -> Dict[str, Any]:
-    """The accounting of this process: accepted, delivered, refused, waiting, dropped (by reason), errors kept from the script."""
-    return _client.current().stats()
+    """The accounting of this process: accepted, delivered, refused, waiting, dropped (by reason), errors kept from the script.
+
+    At all times ``accepted = delivered + refused + waiting``. After ``shutdown`` the figures are those at the end.
+    """
+    client = _client.latest()
+    return client.stats() if client is not None else _client.no_stats()
 
 
 @_shielded(_nothing)
@@ -103,6 +108,7 @@ __all__ = [
     "Domain",
     "Evaluation",
     "FeatureSet",
+    "FullError",
     "Generated",
     "Handle",
     "Hyperparameter",

@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 from typing import Any, Callable, Dict, TypeVar, cast
 
+from .errors import FullError
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 LOG_LIMIT = 10
@@ -30,10 +32,11 @@ def report(where: str, error: BaseException) -> None:
         logger.warning("%s: %s: %s", where, type(error).__name__, str(error)[:500])
 
 
-def shielded(fallback: Callable[..., Any]) -> Callable[[F], F]:
+def shielded(fallback: Callable[..., Any], *, always: bool = False) -> Callable[[F], F]:
     """Decorates a public call so that it returns ``fallback(*args)`` instead of raising an error of ours.
 
-    With ``strict`` set the error goes on to the caller. ``KeyboardInterrupt`` and ``SystemExit`` always do.
+    With ``strict`` set the error goes on to the caller, but for ``always`` (where there is none, as in a thread of ours).
+    ``FullError`` goes on too, since who gets it asked for it. ``KeyboardInterrupt`` and ``SystemExit`` always do.
     """
 
     def decorate(function: F) -> F:
@@ -42,7 +45,7 @@ def shielded(fallback: Callable[..., Any]) -> Callable[[F], F]:
             try:
                 return function(*args, **kwargs)
             except Exception as error:
-                if strict:
+                if (strict or type(error) is FullError) and not always:
                     raise
                 _report_safely(function.__qualname__, error)
                 return fallback(*args)

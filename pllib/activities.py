@@ -16,8 +16,9 @@ from typing import Any, Dict, Generic, Iterable, Iterator, Mapping, Optional, Tu
 from . import client as clients
 from . import producer, values
 from ._boundary import nothing, shielded
-from .errors import CaptureError
+from .errors import CaptureError, FullError
 from .origins import Origins
+from .process_end import at_end
 from .provml.iris import encode
 from .references import Generated
 
@@ -43,6 +44,15 @@ def quoted(name: str) -> str:
 def current() -> Optional[Activity]:
     """The activity that is open here, or ``None``."""
     return _open.get()
+
+
+def _not_begun(activity: Activity) -> Activity:
+    clients.lose("unencodable")
+    return activity
+
+
+def _not_ended(*_: Any) -> None:
+    clients.lose("unencodable")
 
 
 class Activity:
@@ -94,14 +104,14 @@ class Activity:
 
     # -- what a script calls ------------------------------------------------------------------------------------
 
-    @shielded(lambda self: self)
+    @shielded(_not_begun)
     def begin(self) -> Activity:
         """Records the begin; ``with`` does this."""
         if self._began is None and clients.current().settings.enabled:
             self._begin()
         return self
 
-    @shielded(nothing)
+    @shielded(_not_ended)
     def end(self, error: Optional[BaseException] = None) -> None:
         """Records the end, with what was generated; ``with`` does this. Failed when there is an ``error``."""
         if self._began is None or self._ended:
@@ -184,7 +194,11 @@ class Activity:
     ) -> None:
         _open.set(self._outer)
         self._outer = None
-        self.end(error)
+        try:
+            self.end(error)
+        except FullError:
+            if error is None:
+                raise  # else the script's own exception is the one to go on
 
     # -- records ------------------------------------------------------------------------------------------------
 
@@ -386,13 +400,11 @@ def implicit_workflow() -> Workflow:
     return found
 
 
+@at_end
 def _end_implicit() -> None:
     found = _implicit.pop(os.getpid(), None)
     if found is not None:
         found.end()
-
-
-clients._at_end.append(_end_implicit)
 
 
 def _checked_stage(stage: Optional[str]) -> Optional[str]:

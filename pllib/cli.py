@@ -16,6 +16,7 @@ from . import frames, spool
 from ._version import __version__
 from .errors import ConfigurationError, PllibError, SpoolError, TransportError
 from .settings import Settings, default_spool, load
+from .spool_reader import SpoolReader
 
 QUERY_URL = "http://127.0.0.1:8472"
 
@@ -112,7 +113,7 @@ def ship(chosen: argparse.Namespace) -> int:
     deadline = time.monotonic() + chosen.retry
     known = spool.producers(folder)
     for position, producer in enumerate(known, 1):
-        reader = spool.SpoolReader(folder, producer)
+        reader = SpoolReader(folder, producer)
         delivery = Delivery(reader, transport, settings.batch_records, settings.batch_bytes)
         failures = 0
         while True:
@@ -140,7 +141,7 @@ def ship(chosen: argparse.Namespace) -> int:
 def _count(totals: Dict[str, int], delivery: Any) -> None:
     totals["delivered"] += delivery.delivered
     totals["refused"] += delivery.refused
-    totals["damaged"] += delivery.source.damaged
+    totals["damaged"] += delivery.damaged
 
 
 def _shipped(totals: Dict[str, int]) -> str:
@@ -178,7 +179,7 @@ def inspect(chosen: argparse.Namespace) -> int:
         facts = {"records": 0, "damaged": 0, "bytes": 0, "process": ""}
         for number in spool.segments(folder, producer):
             _inspect_segment(facts, spool.read_segment(folder, producer, number), chosen.records)
-        waiting = spool.SpoolReader(folder, producer).left()
+        waiting = SpoolReader(folder, producer).left()
         rows.append([producer, facts["process"], facts["records"], waiting, facts["damaged"], facts["bytes"]])
     if not chosen.records:
         _table(["producer", "process", "records", "not sent", "damaged", "bytes"], rows)
@@ -242,7 +243,7 @@ def _hint(found: Dict[str, Any]) -> str:
 
 def _waiting(folder: str) -> int:
     try:
-        return sum(spool.SpoolReader(folder, producer).left() for producer in spool.producers(folder))
+        return sum(SpoolReader(folder, producer).left() for producer in spool.producers(folder))
     except SpoolError:
         return 0
 

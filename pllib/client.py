@@ -6,80 +6,33 @@ own; nothing is shared with the parent but what both may read.
 
 from __future__ import annotations
 
-import atexit
-import json
 import os
+import shlex
 import sys
 import threading
 import time
 from itertools import count
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple, Union
 
 from . import _boundary, references
-from .errors import ConfigurationError, SpoolError
+from .encoding import MAX_RECORD, UNENCODABLE, Oversized, payload, shortened
+from .errors import ConfigurationError, FullError, SpoolError
+from .losses import Losses
+from .process_end import at_end, end_with_multiprocessing, in_forked_child
 from .producer import producer_facts
 from .settings import Settings, default_spool, load
-from .spool import SpoolReader, SpoolWriter
+from .spool import CLOSED, SpoolWriter
 
 if TYPE_CHECKING:
-    from .memory import MemoryQueue
+    from .memory import Item, MemoryQueue, SpillingQueue
+    from .shipper import Shipper
+    from .spool_reader import OwnSpool
+    from .syncing import Syncer
 
 Json = Any
-MAX_RECORD = 4_000_000
-
-
-def _make_chunks() -> Callable[[Any, int], Iterable[str]]:
-    """Makes the chunks of compact JSON; CPython's C encoder is kept between calls, which saves a third of the time."""
-    plain = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
-
-    def slowly(value: Any, _: int) -> Iterable[str]:
-        return (plain.encode(value),)
-
-    sample = {"a": [1, 0.5, None, "é"]}
-    try:
-        make = json.encoder.c_make_encoder  # type: ignore[attr-defined]
-        quickly: Callable[[Any, int], Iterable[str]] = make(
-            None, plain.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, False
-        )
-        return quickly if "".join(quickly(sample, 0)) == plain.encode(sample) else slowly
-    except (AttributeError, TypeError, ValueError):
-        return slowly
-
-
-_chunks = _make_chunks()
-
-
-def dumps(value: Any) -> str:
-    """Compact ASCII JSON. Raises ``ValueError`` for what JSON has no form for."""
-    return "".join(_chunks(value, 0))
-
-
-def payload(head: str, parts: Dict[str, Json]) -> bytes:
-    """A record's JSON: ``head`` is an open object without its brace, ``parts`` the fields that need encoding.
-
-    The slow way is taken for what strict JSON has no form for: NaN, integers beyond 64 bit, lone surrogates.
-    """
-    try:
-        text = head
-        for name, value in parts.items():
-            text += f',"{name}":{"".join(_chunks(value, 0))}'
-        if "\\ud" in text:
-            text.encode("ascii")
-            json.loads(text + "}").__repr__().encode("utf-8")
-    except (ValueError, RecursionError):
-        from .values import bounded_name, exact
-
-        text = head
-        for name, value in parts.items():
-            if isinstance(value, dict):
-                clean = {
-                    bounded_name(key): item if isinstance(item, dict) and "$" in item else exact(item)
-                    for key, item in value.items()
-                }
-            else:
-                clean = exact(value)
-            text += f',"{name}":{dumps(clean)}'
-    return (text + "}").encode("ascii")
+SYNC_SECONDS = 0.4
+"""What the last sync may take at the end of the process."""
+LOOK_SECONDS = 0.001
 
 
 class Client:
@@ -88,6 +41,7 @@ class Client:
     Attributes:
         producer: 32 hex digits, random: the identity of this process's records.
         numbers: counts records; ``next`` of it is safe between threads.
+        losses: what was dropped.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -95,148 +49,261 @@ class Client:
         self.pid = os.getpid()
         self.producer = os.urandom(16).hex()
         self.numbers = count()
-        self.oversized = 0
-        self.sink: Union[SpoolWriter, MemoryQueue]
+        self.losses = Losses()
+        self.shortened = 0
         self.spool = settings.spool or default_spool()
         self._deferred = settings.mode == "memory"
-        self._shipper: Optional[Any] = None
-        self._starting = threading.Lock()
+        self._shipper: Optional[Shipper] = None
+        self._ships = settings.mode != "disk"
+        self._starting = threading.RLock()
         self._ended = False
-        self.sink = self._open_sink()
-        self._syncer: Optional[threading.Thread] = None
-        self.accept(f'{{"n":{next(self.numbers)},"op":"producer",{stamp()}', producer_facts())
-        if settings.mode == "node":
-            self._syncer = threading.Thread(target=self._sync_often, name="pllib-sync", daemon=True)
-            self._syncer.start()
+        self._beyond = 0  # records that were delivered without finding room in the sink
+        self.sink: Union[SpoolWriter, MemoryQueue, SpillingQueue] = self._open_sink()
+        self._syncer: Optional[Syncer] = None
+        self._introduce()
+        if settings.mode == "node" and isinstance(self.sink, SpoolWriter):
+            from .syncing import Syncer
 
-    def _open_sink(self) -> Union[SpoolWriter, MemoryQueue]:
-        from .memory import MemoryQueue
+            self._syncer = Syncer(self.sink)
+        end_with_multiprocessing()
 
-        settings = self.settings
-        if settings.mode == "memory":
-            return MemoryQueue(self.producer, settings.queue_records)
+    def _open_sink(self) -> Union[SpoolWriter, MemoryQueue, SpillingQueue]:
+        if not self._deferred:
+            writer = self._open_writer()
+            if writer is not None:
+                return writer
+            self._deferred = True
+        from .memory import MemoryQueue, SpillingQueue
+
+        chosen = self.settings
+        queue = MemoryQueue(self.producer, chosen.queue_records, chosen.queue_bytes, self.encode)
+        return SpillingQueue(queue, self._open_spill, self.encode) if chosen.full == "spill" else queue
+
+    def _open_writer(self) -> Optional[SpoolWriter]:
         import tempfile
 
         fallback = os.path.join(tempfile.gettempdir(), f"pllib-spool-{_user_id()}")
-        sink = self._spool_in(self.spool) or self._spool_in(fallback)
-        if sink is None:
-            self._deferred = True
-            return MemoryQueue(self.producer, settings.queue_records)
-        self.spool = sink.spool
-        return sink
+        return self._writer_in(self.spool) or self._writer_in(fallback)
 
-    def _spool_in(self, folder: str) -> Optional[SpoolWriter]:
+    def _writer_in(self, folder: str) -> Optional[SpoolWriter]:
+        chosen = self.settings
         try:
-            return SpoolWriter(folder, self.producer, self.settings.segment_bytes, self.settings.spool_bytes)
+            writer = SpoolWriter(
+                folder,
+                self.producer,
+                chosen.segment_bytes,
+                chosen.spool_bytes,
+                ships=chosen.mode != "disk",
+                keeps_finished=chosen.mode == "node",
+            )
         except SpoolError as error:
-            if self.settings.strict:
+            if chosen.strict:
                 raise
             _boundary.report("spool", error)
             return None
+        self.spool = writer.spool
+        return writer
+
+    def _open_spill(self) -> Optional[Tuple[SpoolWriter, OwnSpool]]:
+        from .spool_reader import OwnSpool
+
+        writer = self._open_writer()
+        return None if writer is None else (writer, OwnSpool(writer, self.losses))
+
+    def _introduce(self) -> None:
+        """Says what process this is, before all else; later, when there is no room yet."""
+        said = payload(f'{{"n":{next(self.numbers)},"op":"producer",{stamp()}', producer_facts())
+        if self.sink.offer(said) is not None:
+            self.losses.owe(said)
+
+    # -- taking records -----------------------------------------------------------------------------------------
 
     def accept(self, head: str, parts: Dict[str, Json]) -> None:
-        """Takes one record: JSON text that was begun and the fields still to encode (which nobody changes any more)."""
-        if self._deferred:
-            self.sink.accept(lambda: payload(head, parts))  # type: ignore[arg-type]
-        else:
-            encoded = payload(head, parts)
-            if len(encoded) > MAX_RECORD:
-                self.oversized += 1
-                encoded = payload(head, _without_values(parts))
-            self.sink.accept(encoded)
-        if self._shipper is None and self.settings.mode != "disk":
+        """Takes one record: JSON text that was begun and the fields still to encode (which nobody changes any more).
+
+        Raises:
+            FullError: there is no room, with ``full="raise"``.
+        """
+        item: Optional[Item] = (head, parts) if self._deferred else self.encode(head, parts)
+        if self._shipper is None and self._ships:
             self._start_shipper()
+        if item is not None:
+            reason = self.sink.offer(item) if not self.losses.pending else self._offer_after_gaps(item)  # type: ignore[arg-type]
+            if reason is not None:
+                self._no_room(item, reason)
+
+    def encode(self, head: str, parts: Dict[str, Json]) -> Optional[bytes]:
+        """A record's payload; ``None``, and counted as dropped, when it cannot be made."""
+        try:
+            encoded = payload(head, parts)
+            if len(encoded) <= MAX_RECORD:
+                return encoded
+            self.shortened += 1
+            return shortened(head, parts)
+        except UNENCODABLE as error:
+            self._drop("oversized" if isinstance(error, Oversized) else "unencodable")
+            _boundary.report("encode", error)
+            return None
+
+    def _offer_after_gaps(self, item: Item) -> Optional[str]:
+        return self.losses.tell(self.numbers, lambda told: self.sink.offer(*told, item), going_on=False)  # type: ignore[arg-type]
+
+    def _no_room(self, item: Item, reason: str) -> None:
+        """What ``full`` says: waits, raises, or only counts."""
+        policy = self.settings.full
+        if policy == "block" and reason != CLOSED:
+            until = time.monotonic() + self.settings.block_timeout
+            while reason is not None and time.monotonic() < until:
+                time.sleep(LOOK_SECONDS)
+                reason = self._offer_after_gaps(item)  # type: ignore[assignment]
+            if reason is None:
+                return
+        self._drop(reason)
+        if policy == "raise" and reason != CLOSED:
+            raise FullError(f"a record was dropped, since there is no room for it ({reason}); see pllib.stats()")
+
+    def lose(self, reason: str) -> None:
+        """Counts a record that never came to be."""
+        self._drop(reason)
+
+    def _drop(self, reason: str) -> None:
+        if self.losses.drop(reason):
+            self._tell_losses(going_on=True)
+
+    def _tell_losses(self, going_on: bool) -> None:
+        if self.losses.pending:
+            self.losses.tell(self.numbers, lambda told: self.sink.offer(*told, reserve=True), going_on)
 
     def _start_shipper(self) -> None:
         with self._starting:
             if self._shipper is not None or self._ended:
                 return
             from .shipper import Delivery, Shipper
+            from .spool_reader import OwnSpool
             from .transport import HttpTransport
 
             chosen = self.settings
-            source = SpoolReader(self.spool, self.producer) if isinstance(self.sink, SpoolWriter) else self.sink
+            source = OwnSpool(self.sink, self.losses) if isinstance(self.sink, SpoolWriter) else self.sink
             transport = HttpTransport(chosen.url, chosen.timeout, chosen.token, chosen.ca)
-            delivery = Delivery(source, transport, chosen.batch_records, chosen.batch_bytes)
-            self._shipper = Shipper(delivery, chosen.interval, self._freed)
-
-    def _freed(self, size: int) -> None:
-        if isinstance(self.sink, SpoolWriter):
-            self.sink.trimmed_bytes += size
-
-    def _sync_often(self) -> None:
-        while not self._ended and isinstance(self.sink, SpoolWriter):
+            delivery = Delivery(source, transport, chosen.batch_records, chosen.batch_bytes, self.accounting)
             try:
-                self.sink.sync()
-            except OSError as error:
-                _boundary.report("sync", error)
-            time.sleep(0.05)
+                self._shipper = Shipper(delivery, source, chosen.interval)
+            except RuntimeError as error:  # the interpreter ends, or there are too many threads already
+                self._ships = False
+                _boundary.report("shipping", error)
 
-    def flush(self, timeout: float) -> bool:
-        """Whether all accepted records reached the tracker within ``timeout`` seconds (in ``disk`` mode: the disk)."""
-        if isinstance(self.sink, SpoolWriter) and self.settings.mode == "disk":
-            self.sink.sync()
-            return True
-        return self._shipper.flush(timeout) if self._shipper is not None else True
+    # -- figures ------------------------------------------------------------------------------------------------
 
-    def stats(self) -> Dict[str, Json]:
-        """The accounting: ``accepted = delivered + refused + waiting``, and what was dropped and why."""
+    def accounting(self) -> Dict[str, Json]:
+        """``accepted = delivered + refused + waiting``, and what was dropped and why."""
         delivery = self._shipper.delivery if self._shipper is not None else None
-        delivered = delivery.delivered if delivery else 0
-        refused = delivery.refused if delivery else 0
-        accepted = self.sink.accepted
+        delivered, refused = (delivery.delivered, delivery.refused) if delivery else (0, 0)
+        accepted = max(self.sink.accepted + self._beyond, delivered + refused)
         return {
-            "producer": self.producer,
-            "mode": self.settings.mode,
             "accepted": accepted,
             "delivered": delivered,
             "refused": refused,
             "waiting": accepted - delivered - refused,
-            "dropped": {"full": self.sink.dropped} if self.sink.dropped else {},
-            "shortened": self.oversized,
+            "dropped": dict(self.losses.dropped),
+            "mode": self.settings.mode,
+        }
+
+    def stats(self) -> Dict[str, Json]:
+        """The accounting, and what else there is to know."""
+        return {
+            "producer": self.producer,
+            **self.accounting(),
+            "shortened": self.shortened,
             "errors": dict(_boundary.swallowed),
             "last_error": self._shipper.last_error if self._shipper is not None else None,
-            "spool": self.spool if isinstance(self.sink, SpoolWriter) else None,
+            "spool": self.spool if self._on_disk() else None,
         }
+
+    def _on_disk(self) -> bool:
+        """Whether what waits is in files."""
+        return isinstance(getattr(self.sink, "writer", self.sink), SpoolWriter)
+
+    def flush(self, timeout: float) -> bool:
+        """Whether all accepted records reached the tracker within ``timeout`` seconds (in ``disk`` mode: the disk)."""
+        if not self._ended:
+            self._tell_losses(going_on=False)
+        if not self._ships and isinstance(self.sink, SpoolWriter) and self.sink.fd >= 0:
+            os.fsync(self.sink.fd)
+            return True
+        if self._ships and self._shipper is None:
+            self._start_shipper()
+        until, target = time.monotonic() + timeout, self.sink.accepted
+        while not self._settled(target) and self._shipper is not None and time.monotonic() < until:
+            self._shipper.hurry()
+            time.sleep(2 * LOOK_SECONDS)
+        return self._settled(target)
+
+    def _settled(self, target: int) -> bool:
+        """Whether as many records as that are with the tracker; what was lost since it was accepted is not waited for."""
+        figures = self.accounting()
+        return bool(figures["delivered"] + figures["refused"] >= min(target, figures["accepted"]))
+
+    # -- the end ------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Ships what is left for at most ``exit_timeout`` seconds; says in one line what remains and how to send it."""
         if self._ended:
             return
         self._ended = True
-        delivered = self._shipper.stop(self.settings.exit_timeout) if self._shipper is not None else False
-        if isinstance(self.sink, SpoolWriter):
+        self._tell_losses(going_on=False)
+        untold = self._ship_rest()
+        if self._syncer is None or self._syncer.stop(SYNC_SECONDS):
             self.sink.close()
-            if delivered:
-                self._shipper.delivery.source.finish()  # type: ignore[union-attr]
-        if self.settings.mode != "disk":
-            self._say_what_remains()
+        if self._shipper is not None:
+            source = self._shipper.delivery.source
+            source.save() if self.accounting()["waiting"] else source.finish()
+        self._give_up()
+        self._say_what_remains(untold)
 
-    def _say_what_remains(self) -> None:
+    def _ship_rest(self) -> int:
+        """Ships for the time there is; how many drops are told nowhere after it."""
+        untold, last = self.losses.untold(), []  # type: ignore[var-annotated]
+        if self._shipper is None:
+            return untold
+        if untold:
+            self.losses.tell(self.numbers, last.extend, going_on=False)
+        delivered = self._shipper.stop(self.settings.exit_timeout, last)
+        if delivered:
+            self._beyond = len(last)
+        return 0 if delivered else untold
+
+    def _give_up(self) -> None:
+        lost = 0 if isinstance(self.sink, SpoolWriter) else self.sink.give_up()
+        if lost:
+            self.losses.drop("exit", lost)
+
+    def _say_what_remains(self, untold: int) -> None:
         figures = self.stats()
-        waiting = figures["waiting"]
-        if not waiting or sys.stderr is None:
+        waiting, dropped = figures["waiting"], figures["dropped"]
+        said: List[str] = []
+        if waiting and self._ships:
+            where = shlex.quote(self.spool)
+            said.append(f"{waiting} records were not sent and are kept in {where}; send them with: pllib ship {where}")
+        if dropped.get("exit"):
+            lost = dropped.pop("exit")
+            said.append(f"{lost} records were not sent and are lost (they were in memory; the tracker did not answer)")
+        if dropped:
+            reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(dropped.items()))
+            silent = f"; of these {untold} in no record" if untold else ""
+            said.append(f"{sum(dropped.values())} records were dropped ({reasons}{silent})")
+        if not said or sys.stderr is None:
             return
-        where = figures["spool"]
-        if where:
-            line = f"pllib: {waiting} records were not sent and are kept in {where}; send them with: pllib ship {where}"
-        else:
-            line = f"pllib: {waiting} records were not sent and are lost (mode=memory; the tracker did not answer)"
         try:
-            sys.stderr.write(line + "\n")
+            sys.stderr.write(f"pllib: {'. '.join(said)}\n")
         except (OSError, ValueError):
             return
 
-
-def _without_values(parts: Dict[str, Json]) -> Dict[str, Json]:
-    from .values import summary
-
-    return {
-        name: {key: summary(item, cut="record too large") for key, item in list(value.items())[:1000]}
-        if isinstance(value, dict)
-        else value
-        for name, value in parts.items()
-    }
+    def abandon(self) -> None:
+        """Lets go of files and connections in a forked child, to whom they do not belong. Takes no lock."""
+        self._ended = True
+        self.sink.abandon()
+        if self._shipper is not None:
+            self._shipper.delivery.transport.abandon()
 
 
 def _user_id() -> str:
@@ -249,9 +316,10 @@ def stamp() -> str:
 
 
 _client: Optional[Client] = None
+_last: Optional[Client] = None  # the one that was closed, whose figures can still be asked for
 _arguments: Dict[str, Any] = {}
 _stores: Dict[str, references.StoreRoot] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def current() -> Client:
@@ -277,15 +345,30 @@ def _start() -> Client:
 
 def configure(arguments: Dict[str, Any]) -> None:
     """Takes arguments for the settings; a client that is running is closed and starts anew with them."""
-    global _client
     load({**_arguments, **arguments})
     with _lock:
-        old, _client = _client, None
         _arguments.update(arguments)
         if "strict" in arguments:
             _boundary.strict = bool(arguments["strict"])
-    if old is not None:
-        old.close()
+    close()
+
+
+def latest() -> Optional[Client]:
+    """The client that runs, else the one that ran; starts none."""
+    return _client or _last
+
+
+def no_stats() -> Dict[str, Json]:
+    """The figures of a process that has recorded nothing."""
+    counts = dict.fromkeys(("accepted", "delivered", "refused", "waiting"), 0)
+    about = {"producer": None, "mode": None, "last_error": None, "spool": None, "shortened": 0}
+    return {**about, **counts, "dropped": {}, "errors": dict(_boundary.swallowed)}
+
+
+def lose(reason: str) -> None:
+    """Counts a record that could not be made."""
+    if _client is not None:
+        _client.lose(reason)
 
 
 def define_store(name: str, root: str) -> None:
@@ -312,32 +395,23 @@ def encode_data(data: references.Data, facts: Callable[[Any], Dict[str, Json]]) 
     return found
 
 
+@at_end
 def close() -> None:
     """Ends the client of this process; the next capture starts another."""
-    global _client
+    global _client, _last
     with _lock:
         old, _client = _client, None
     if old is not None and old.pid == os.getpid():
+        _last = old
         old.close()
 
 
-def _after_fork_in_child() -> None:
+@in_forked_child
+def _forget() -> None:
     """The child shares no lock, thread, file or identity with its parent."""
-    global _client, _lock
-    _client = None
-    _lock = threading.Lock()
+    global _client, _last, _lock
+    old, _client, _last = _client, None, None
+    _lock = threading.RLock()
     _boundary.swallowed.clear()
-
-
-_at_end: List[Callable[[], None]] = []
-
-
-@atexit.register
-def _end_of_process() -> None:
-    for end in _at_end:
-        end()
-    close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    if old is not None:
+        old.abandon()

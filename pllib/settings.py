@@ -13,6 +13,7 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional
 from .errors import ConfigurationError
 
 MODES = ("memory", "process", "node", "disk")
+FULL = ("drop_newest", "block", "spill", "raise")
 
 
 class Settings(NamedTuple):
@@ -21,9 +22,10 @@ class Settings(NamedTuple):
     ``url`` tracker; ``token`` sent as bearer; ``ca`` file of certificate authorities; ``mode`` one of ``MODES``;
     ``spool`` folder; ``store`` name of the file system that unnamed paths belong to; ``person`` who is responsible;
     ``execution`` id of the workflow execution that several processes share; ``interval`` seconds between shipments;
-    ``batch_records`` and ``batch_bytes`` bounds of one; ``queue_records`` bound of the queue in memory;
+    ``batch_records`` and ``batch_bytes`` bounds of one; ``queue_records`` and ``queue_bytes`` bounds of the queue in memory;
     ``segment_bytes`` size at which a spool file is rotated; ``spool_bytes`` most that one process keeps on disk;
-    ``timeout`` seconds for a tracker's answer; ``exit_timeout`` seconds spent shipping at exit; ``stat`` whether files
+    ``full`` what happens to a record that finds no room, one of ``FULL``; ``block_timeout`` seconds that ``block`` waits for some;
+    ``timeout`` seconds for an exchange with the tracker; ``exit_timeout`` seconds spent shipping at exit; ``stat`` whether files
     get the state identity they have on disk; ``strict`` whether errors are raised into the script;
     ``enabled`` whether anything is captured at all.
     """
@@ -40,8 +42,11 @@ class Settings(NamedTuple):
     batch_records: int = 2000
     batch_bytes: int = 1_000_000
     queue_records: int = 20_000
+    queue_bytes: int = 32_000_000
     segment_bytes: int = 8_000_000
     spool_bytes: int = 2_000_000_000
+    full: str = "drop_newest"
+    block_timeout: float = 0.1
     timeout: float = 10.0
     exit_timeout: float = 5.0
     stat: bool = True
@@ -59,10 +64,10 @@ def _convert(name: str, value: Any, like: Any, source: str) -> Any:
         if isinstance(like, bool):
             return value if isinstance(value, bool) else _TRUE[str(value).strip().lower()]
         number = type(like)(value)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         kind = "yes or no" if isinstance(like, bool) else f"a number like {like}"
         raise ConfigurationError(f"{name} ({source}) is {value!r}; it takes {kind}") from error
-    if number <= 0:
+    if not 0 < number < float("inf"):
         raise ConfigurationError(f"{name} ({source}) is {value!r}; it takes a number above 0")
     return number
 
@@ -108,11 +113,33 @@ def load(arguments: Mapping[str, Any], environ: Optional[Mapping[str, str]] = No
             if name not in defaults:
                 raise ConfigurationError(f"no setting is called {name!r} ({source}); there are: {', '.join(defaults)}")
             chosen[name] = _convert(name, value, defaults[name], source)
-    if chosen["mode"] not in MODES:
-        raise ConfigurationError(f"mode is {chosen['mode']!r}; it takes one of {', '.join(MODES)}")
-    if not chosen["url"].startswith(("http://", "https://")):
-        raise ConfigurationError(f"url is {chosen['url']!r}; it takes an address like http://127.0.0.1:8470")
+    _check(chosen, any("block_timeout" in values for _, values in sources))
     return Settings(**chosen)
+
+
+def _check(chosen: Mapping[str, Any], waits: bool) -> None:
+    """Raises ``ConfigurationError`` for what is impossible, or has no meaning together."""
+    for name, possible in (("mode", MODES), ("full", FULL)):
+        if chosen[name] not in possible:
+            raise ConfigurationError(f"{name} is {chosen[name]!r}; it takes one of {', '.join(possible)}")
+    if chosen["full"] == "spill" and chosen["mode"] != "memory":
+        raise ConfigurationError(
+            f"full is 'spill', which goes with mode=memory; in mode={chosen['mode']} records are on disk anyway: "
+            "take full=drop_newest, block or raise"
+        )
+    if waits and chosen["full"] != "block":
+        raise ConfigurationError(
+            f"block_timeout is given, but full is {chosen['full']!r}: set full=block, or leave block_timeout out"
+        )
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(chosen["url"])
+        known = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        known = False
+    if not known:
+        raise ConfigurationError(f"url is {chosen['url']!r}; it takes an address like http://127.0.0.1:8470")
 
 
 def default_spool(environ: Optional[Mapping[str, str]] = None) -> str:

@@ -3,41 +3,66 @@
 from __future__ import annotations
 
 import json
-import random
+import os
 import threading
 import time
-from typing import Any, Callable, Dict, List, Optional, Protocol
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol
 
 from ._boundary import report, shielded
 from .errors import TransportError
 from .spool import Batch
+from .spool_reader import breathe
 from .transport import Transport
 
 FIRST_DELAY = 0.2
 LONGEST_DELAY = 10.0
+LONGEST_ASKED = 600.0
+"""A server that asks to wait longer is asked again after this."""
+
+Json = Any
 
 
 class Source(Protocol):
     """Where batches come from: a spool's reader or a queue in memory."""
 
     producer: str
-    damaged: int
 
     def take(self, max_records: int, max_bytes: int) -> Optional[Batch]: ...
 
-    def done(self, batch: Batch) -> int: ...
+    def done(self, batch: Batch, refused: int = 0) -> None: ...
 
     def refuse(self, refused: List[Dict[str, object]]) -> None: ...
 
-    def left(self) -> int: ...
+    def save(self) -> None: ...
 
     def finish(self) -> None: ...
 
 
-def delay(failures: int, asked: Optional[float], uniform: Callable[[float, float], float] = random.uniform) -> float:
-    """Seconds to wait after ``failures`` failures in a row: exponential with full jitter, never less than asked."""
+class OwnSource(Source, Protocol):
+    """A source of this process, which knows without looking whether there is something."""
+
+    def ready(self) -> bool: ...
+
+
+def uniform(low: float, high: float) -> float:
+    """A number between the two by chance; the script's own ``random`` is left as it is, or its runs would differ."""
+    return low + (high - low) * int.from_bytes(os.urandom(6), "big") / 2**48
+
+
+def delay(failures: int, asked: Optional[float], between: Callable[[float, float], float] = uniform) -> float:
+    """Seconds to wait after ``failures`` failures in a row: exponential with full jitter, on top of what the server asks for."""
     longest = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failures - 1, 10))
-    return min(uniform(0.0, longest) + (asked or 0.0), 60.0)
+    return between(0.0, longest) + min(asked or 0.0, LONGEST_ASKED)
+
+
+class Outcome(NamedTuple):
+    """What became of records that were posted."""
+
+    delivered: int = 0
+    refused: List[Dict[str, object]] = []
+
+    def __add__(self, other: object) -> Outcome:
+        return Outcome(self.delivered + other.delivered, self.refused + other.refused)  # type: ignore[attr-defined]
 
 
 class Delivery:
@@ -45,12 +70,21 @@ class Delivery:
 
     Args:
         max_records, max_bytes: bounds of one batch.
+        accounting: figures of the producer, told with each batch.
     """
 
-    def __init__(self, source: Source, transport: Transport, max_records: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        source: Source,
+        transport: Transport,
+        max_records: int,
+        max_bytes: int,
+        accounting: Callable[[], Optional[Json]] = lambda: None,
+    ) -> None:
         self.source, self.transport = source, transport
-        self.delivered = self.refused = self.freed = 0
+        self.delivered = self.refused = self.damaged = 0
         self._max_records, self._max_bytes = max_records, max_bytes
+        self._accounting = accounting
 
     def step(self) -> bool:
         """Delivers one batch; ``False`` when there was none.
@@ -61,43 +95,47 @@ class Delivery:
         batch = self.source.take(self._max_records, self._max_bytes)
         if batch is None:
             return False
-        self._deliver(batch.payloads)
-        self.freed += self.source.done(batch)
+        outcome = self._posted(batch.payloads) if batch.payloads else Outcome()
+        if outcome.refused:
+            self.source.refuse(outcome.refused)
+        self.source.done(batch, len(outcome.refused))
+        self.delivered += outcome.delivered
+        self.refused += len(outcome.refused)
+        self.damaged += batch.damaged
         return True
 
-    def _deliver(self, payloads: List[bytes]) -> None:
-        if not payloads:
-            return
+    def post(self, payloads: List[bytes]) -> None:
+        """Delivers records that no source holds.
+
+        Raises:
+            TransportError: they were not taken.
+        """
+        outcome = self._posted(payloads)
+        self.delivered += outcome.delivered
+        self.refused += len(outcome.refused)
+
+    def _posted(self, payloads: List[bytes]) -> Outcome:
+        """Posts records. When they are refused as a whole, in halves, until the record that is to blame stands alone."""
         try:
-            answer = self.transport.post(self.source.producer, payloads)
+            answer = self.transport.post(self.source.producer, payloads, self._accounting())
         except TransportError as error:
             if not error.permanent:
                 raise
-            self._isolate(payloads, error)
-            return
-        rejected = [entry for entry in answer.get("results", []) if entry.get("status", 200) >= 400]
-        if rejected:
-            self._keep(payloads, rejected)
-        self.refused += len(rejected)
-        self.delivered += len(payloads) - len(rejected)
+            if len(payloads) == 1:
+                return Outcome(0, _refused(payloads, [{"index": 0, "status": error.status, "message": str(error)}]))
+            middle = len(payloads) // 2
+            return self._posted(payloads[:middle]) + self._posted(payloads[middle:])
+        refused = _refused(payloads, answer.get("results", []))
+        return Outcome(len(payloads) - len(refused), refused)
 
-    def _isolate(self, payloads: List[bytes], error: TransportError) -> None:
-        """A batch was refused as a whole: halves it until the record that is to blame stands alone."""
-        if len(payloads) == 1:
-            self._keep(payloads, [{"index": 0, "status": error.status, "message": str(error)}])
-            self.refused += 1
-            return
-        middle = len(payloads) // 2
-        self._deliver(payloads[:middle])
-        self._deliver(payloads[middle:])
 
-    def _keep(self, payloads: List[bytes], rejected: List[Dict[str, Any]]) -> None:
-        refused: List[Dict[str, object]] = []
-        for entry in rejected:
-            index = entry.get("index")
-            if isinstance(index, int) and 0 <= index < len(payloads):
-                refused.append({"reason": entry, "record": json.loads(payloads[index])})
-        self.source.refuse(refused)
+def _refused(payloads: List[bytes], results: List[Dict[str, Any]]) -> List[Dict[str, object]]:
+    found: Dict[int, Dict[str, object]] = {}
+    for entry in results:
+        index = entry.get("index")
+        if entry.get("status", 200) >= 400 and isinstance(index, int) and 0 <= index < len(payloads):
+            found[index] = {"reason": entry, "record": json.loads(payloads[index])}
+    return list(found.values())
 
 
 class Shipper:
@@ -106,65 +144,86 @@ class Shipper:
     It looks at the source every ``interval`` seconds rather than being woken, so a capture call costs nothing here.
     """
 
-    def __init__(self, delivery: Delivery, interval: float, on_freed: Callable[[int], None]) -> None:
+    def __init__(self, delivery: Delivery, source: OwnSource, interval: float) -> None:
         self.delivery = delivery
         self.last_error: Optional[str] = None
-        self._interval = interval
-        self._on_freed = on_freed
+        self._source, self._interval = source, interval
         self._wake = threading.Event()
-        self._idle = threading.Event()
-        self._stopping = False
+        self._stop_at: Optional[float] = None
+        self._last: List[bytes] = []
         self._failures = 0
+        self._answered = False  # whether the last failure was an answer, not the lack of one
+        self._next = 0.0  # when to try again after it
         self._thread = threading.Thread(target=self._run, name="pllib-shipper", daemon=True)
         self._thread.start()
 
-    def flush(self, timeout: float) -> bool:
-        """Delivers all that was accepted until now, for at most ``timeout`` seconds; whether it succeeded."""
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline and self._thread.is_alive():
-            self._idle.clear()
+    def hurry(self) -> None:
+        """Looks at the source now, unless the tracker asked to be left alone or did not answer."""
+        if not self._failures:
             self._wake.set()
-            if self._idle.wait(max(0.0, deadline - time.monotonic())) and not self._failures:
-                return True
-            if self._failures:
-                time.sleep(0.05)
-        return False
 
-    def stop(self, timeout: float) -> bool:
+    def stop(self, timeout: float, last: List[bytes]) -> bool:
         """Delivers the rest, for at most ``timeout`` seconds, and ends the thread; whether nothing was left.
 
-        When the tracker did not answer the last time it is asked once more and not waited for.
+        A tracker that nobody answers for is asked once more and not waited for; one that asks to wait is waited for
+        as far as the time goes.
+
+        Args:
+            last: records that the source has no room for, delivered when all else is.
         """
-        self._stopping = True
+        self._last = last
+        self._stop_at = time.monotonic() + timeout
         self._wake.set()
         self._thread.join(timeout)
         return not self._thread.is_alive() and not self._failures
 
-    @shielded(lambda self: None)
     def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            wait = self._round()
-            if self._stopping and (self._failures or self.delivery.source.take(1, 1) is None):
-                self.delivery.transport.close()
-                return
-            self._wake.wait(wait)
+        going_on = True
+        while going_on:
+            stopping = self._stop_at is not None
+            self._round(stopping)
+            going_on = self._after_failure(stopping) if self._failures else self._after_success(stopping)
+        self.delivery.transport.close()
 
-    def _round(self) -> float:
-        """Delivers until nothing is left or something fails; seconds to wait then."""
+    def _after_success(self, stopping: bool) -> bool:
+        """Waits for the next round; ``False`` when there is to be none."""
+        if stopping:
+            return self._source.ready()
+        self._wake.wait(self._interval)
+        self._wake.clear()
+        return True
+
+    def _after_failure(self, stopping: bool) -> bool:
+        if stopping and not self._answered:
+            return False  # asked once more, in vain
+        self._wake.wait(max(0.0, self._next - time.monotonic()))
+        self._wake.clear()
+        if self._stop_at is None or not self._answered:
+            return True
+        if self._next >= self._stop_at:
+            return False
+        time.sleep(max(0.0, self._next - time.monotonic()))
+        return True
+
+    @shielded(lambda self, stopping: self._failed("an error of its own", None), always=True)
+    def _round(self, stopping: bool) -> None:
+        """Delivers until nothing is left or something fails."""
         try:
-            while self.delivery.step():
-                self._failures = 0
-                if self.delivery.freed:
-                    self._on_freed(self.delivery.freed)
-                    self.delivery.freed = 0
+            if self._source.ready() or self._last:
+                self.delivery.transport.open()
+                while self.delivery.step():
+                    breathe()
+            if stopping and self._last:
+                self.delivery.post(self._last)
+                self._last = []
             self._failures = 0
         except TransportError as error:
-            self._failures += 1
-            self.last_error = str(error)
-            if self._failures == 1:
+            if not self._failures:
                 report("shipping", error)
-            self._idle.set()
-            return delay(self._failures, error.retry_after)
-        self._idle.set()
-        return self._interval
+            self._failed(str(error), error)
+
+    def _failed(self, why: str, error: Optional[TransportError]) -> None:
+        self.last_error = why
+        self._failures += 1
+        self._answered = error is not None and error.status is not None
+        self._next = time.monotonic() + delay(self._failures, error.retry_after if error is not None else None)

@@ -6,25 +6,33 @@
       3f/                                     first two digits of the producer id, so that no folder grows huge
         3fa9….000001.frames                   frames (see frames.py); a full file is followed by the next number
         3fa9….000002.frames
-        3fa9….acked                           "{file number} {offset}": all before it was taken by a tracker
+        3fa9….acked                           "{file number} {offset} {figures}": all before it was taken by a tracker
         3fa9….refused                         records that a tracker refused for good, one JSON line each with the reason
 
-Every file belongs to one producer and is written by one process, so nothing is locked between processes or hosts. Whole files that
+Every file belongs to one producer and is written by one process, so no process or host ever waits for another's lock. Whole files that
 were taken are deleted; shipping the same file again is harmless, since records have identities.
+
+This module holds where things lie, and the writer; ``spool_reader.py`` reads.
 """
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 import threading
-from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from collections import deque
+from typing import Deque, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from . import frames
 from .errors import SpoolError
+from .holding import hold
 
 SUFFIX = ".frames"
-READ_BYTES = 4_000_000
+RESERVE_BYTES = 65_536
+"""Kept free of the quota for gap records, which must find room when nothing else does."""
+
+FULL, DISK, CLOSED = "full", "disk", "closed"
+"""Why a record was not taken: the quota is used up; the disk would not; the process ends."""
 
 
 class Batch(NamedTuple):
@@ -36,258 +44,205 @@ class Batch(NamedTuple):
     damaged: int
 
 
-def _folder(spool: str, producer: str) -> str:
+def folder_of(spool: str, producer: str) -> str:
     return os.path.join(spool, producer[:2])
 
 
 def segment_path(spool: str, producer: str, number: int) -> str:
-    return os.path.join(_folder(spool, producer), f"{producer}.{number:06d}{SUFFIX}")
+    return os.path.join(folder_of(spool, producer), f"{producer}.{number:06d}{SUFFIX}")
 
 
 class SpoolWriter:
-    """Appends records of this process; durable against the end of the process once ``accept`` returned.
+    """Appends records of this process; durable against the end of the process once ``offer`` returned.
 
     Args:
         spool: the folder; made if missing, readable by the user alone.
-        segment_bytes: size at which the next file is begun.
-        spool_bytes: most bytes kept on disk; beyond it records are dropped and counted.
+        segment_bytes: size at which the next file is begun; at most an eighth of ``spool_bytes``, since room comes back by the file.
+        spool_bytes: most bytes kept on disk.
+        ships: whether this process also sends what it writes.
+        keeps_finished: finished files stay open, in ``finished``, for whoever brings them to the disk itself.
+
+    Attributes:
+        accepted: records in the files, of the client's own too.
+        number: of the file that is being written.
+        counts: records in each file, for whoever reads them.
 
     Raises:
         SpoolError: the folder or file cannot be made.
     """
 
-    def __init__(self, spool: str, producer: str, segment_bytes: int, spool_bytes: int) -> None:
+    def __init__(
+        self,
+        spool: str,
+        producer: str,
+        segment_bytes: int,
+        spool_bytes: int,
+        *,
+        ships: bool = True,
+        keeps_finished: bool = False,
+    ) -> None:
         self.spool, self.producer = spool, producer
-        self.accepted = self.dropped = 0
-        self.trimmed_bytes = 0
-        self._segment_bytes, self._spool_bytes = segment_bytes, spool_bytes
-        self._lock = threading.Lock()
-        self._number = 0
-        self._written = self._total = 0  # bytes in this file, and in the ones before it
+        self.accepted = self.number = 0
+        self.counts: Dict[int, int] = {}
+        self.finished: Optional[Deque[int]] = deque() if keeps_finished else None
+        self._segment_bytes, self._spool_bytes = max(1, min(segment_bytes, spool_bytes // 8)), spool_bytes
+        self._reserve = min(RESERVE_BYTES, spool_bytes // 16)
+        self._ships = ships
+        # Reentrant: a signal's handler or a finaliser may capture while this thread is inside.
+        self._lock = threading.RLock()
+        self._earlier: Deque[Tuple[int, int]] = deque()  # number and size of files before this one
+        self._kept = self._written = 0  # bytes in those, and in this file
         self._granted = self._room = 0  # bytes that may be written until the limits are looked at again
-        self._torn = False
-        self._fd = -1
+        self._before = 0  # accepted when this file was begun
+        self._torn = self._closed = False
+        self.fd = -1
         try:
-            os.makedirs(_folder(spool, producer), mode=0o700, exist_ok=True)
+            os.makedirs(folder_of(spool, producer), mode=0o700, exist_ok=True)
             self._next_segment()
         except OSError as error:
             raise SpoolError(f"spool folder {spool} cannot be written: {error.strerror or error}") from error
 
-    def accept(self, payload: bytes) -> bool:
-        """Appends one record. ``False``, and counted, when there is no room."""
-        frame = frames.encode(payload)
+    def offer(self, *payloads: bytes, reserve: bool = False) -> Optional[str]:
+        """Appends records, all of them or none.
+
+        Args:
+            reserve: they may use what is kept free for gap records.
+
+        Returns:
+            ``None`` when they are in the file, else why not.
+        """
+        frame = frames.encode(payloads[0]) if len(payloads) == 1 else b"".join(map(frames.encode, payloads))
         size = len(frame)
         with self._lock:
-            if size > self._room and not self._make_room(size):
-                self.dropped += 1
-                return False
+            if size > self._room and not self._make_room(size, reserve):
+                return FULL
             try:
-                done = os.write(self._fd, b"\n" + frame if self._torn else frame)
-            except OSError:
-                self.dropped += 1
-                return False
+                done = os.write(self.fd, b"\n" + frame if self._torn else frame)
+            except OSError as error:
+                if self._closed:
+                    return CLOSED
+                done = self._written_elsewhere(error, frame)
             self._room -= done
-            if done != size:
-                return self._short_write(done, size)
-            self.accepted += 1
-            return True
+            if done != size and not self._whole(done, size):
+                return DISK
+            self.accepted += len(payloads)
+            return None
 
-    def _make_room(self, size: int) -> bool:
+    def _make_room(self, size: int, reserve: bool) -> bool:
         """Begins the next file when this one is full; whether the spool may grow by ``size``."""
         self._written += self._granted - self._room
+        self._granted = self._room = 0
         if self._written >= self._segment_bytes:
-            self._total += self._written
             self._rotate()
-        left = self._spool_bytes - (self._total + self._written - self.trimmed_bytes)
-        self._granted = self._room = min(left, max(self._segment_bytes - self._written, size))
-        return size <= self._room
+        quota = self._spool_bytes if reserve else self._spool_bytes - self._reserve
+        if quota - self._kept - self._written < size:
+            self._forget_deleted()
+        left = quota - self._kept - self._written
+        if left < size:
+            return False
+        self._granted = self._room = size if reserve else min(left, max(self._segment_bytes - self._written, size))
+        return True
 
-    def _short_write(self, done: int, size: int) -> bool:
-        """After a write of other than ``size`` bytes: with the newline before it the frame is whole, or the disk is full."""
-        whole = self._torn and done == size + 1
-        self._torn = not whole
-        if whole:
-            self.accepted += 1
-        else:  # what did get there is cut off by the newline before the next frame
-            self.dropped += 1
-        return whole
+    def _forget_deleted(self) -> None:
+        """Files that were taken are deleted, by our own shipper or by ``pllib ship``: their room is free again."""
+        while self._earlier and not os.path.exists(segment_path(self.spool, self.producer, self._earlier[0][0])):
+            self._kept -= self._earlier.popleft()[1]
 
-    def sync(self) -> None:
-        """Brings everything accepted to the disk itself."""
-        fd = self._fd
-        if fd >= 0:
-            os.fsync(fd)
+    def _whole(self, done: int, size: int) -> bool:
+        """After a write of other than ``size`` bytes: with the newline before it the frame is whole, else it is cut off."""
+        if self._torn and done == size + 1:
+            self._torn = False
+            return True
+        try:
+            end = os.fstat(self.fd).st_size
+            os.ftruncate(self.fd, end - done)
+            self._room += done
+        except OSError:
+            self._torn = True  # the newline before the next frame will end it
+        return False
+
+    def _written_elsewhere(self, error: OSError, frame: bytes) -> int:
+        """Bytes written to another file, when this one was closed under us (daemons close all they find) or is gone from its server."""
+        stale = error.errno == errno.ESTALE
+        if not stale and error.errno != errno.EBADF:
+            return 0
+        try:
+            return os.write(self.fd, frame) if self._renewed(usable=stale) else 0
+        except OSError:
+            return 0
+
+    def renew(self) -> None:
+        """Goes on in another file, since this one was taken away."""
+        with self._lock:
+            if not self._closed:
+                self._renewed(usable=True)
+
+    def _renewed(self, usable: bool) -> bool:
+        self._written += self._granted - self._room
+        self._granted = self._room = 0
+        try:
+            os.makedirs(folder_of(self.spool, self.producer), mode=0o700, exist_ok=True)
+        except OSError:
+            return False
+        return self._rotate(usable)
+
+    @property
+    def position(self) -> Tuple[int, int]:
+        """Number of the file that is being written, and how far it is."""
+        return self.number, self._written + self._granted - self._room
+
+    def lose(self, count: int) -> None:
+        """Takes back records that were accepted and that the disk has lost since."""
+        with self._lock:
+            self.accepted -= count
+            self._before -= count
 
     def close(self) -> None:
+        """Ends writing; what is offered after this is not taken."""
         with self._lock:
-            if self._fd >= 0:
-                os.close(self._fd)
-                self._fd = -1
+            self._closed = True
+            self.counts[self.number] = self.accepted - self._before
+            if self.fd >= 0:
+                os.close(self.fd)
+                self.fd = -1
+
+    def abandon(self) -> None:
+        """Lets go of the file in a forked child, to whom it does not belong. Takes no lock: its owner may be gone."""
+        fd, self.fd, self._closed = self.fd, -1, True
+        for each in (fd, *(self.finished or ())):
+            if each >= 0:
+                os.close(each)
 
     def _next_segment(self) -> None:
-        self._number += 1
-        path = segment_path(self.spool, self.producer, self._number)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
-        self._fd = os.open(path, flags, 0o600)
-        self._written = 0
+        path = segment_path(self.spool, self.producer, self.number + 1)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+        self.fd = os.open(path, flags, 0o600)
+        self.number += 1
+        hold(self.fd, self._ships)
 
-    def _rotate(self) -> None:
-        old = self._fd
+    def _rotate(self, usable: bool = True) -> bool:
+        """Goes on in the next file; ``False`` when there is no room for another: then in this one."""
+        old, size = self.fd, self._written
         try:
             self._next_segment()
         except OSError:
-            self._total -= self._written
-            return  # no room for another file: go on in this one
-        os.close(old)
-
-
-class SpoolReader:
-    """Reads the files of one producer from where a tracker has taken them, and trims behind itself.
-
-    Works on files that are being written and on those of dead processes.
-    """
-
-    def __init__(self, spool: str, producer: str) -> None:
-        self.spool, self.producer = spool, producer
-        self.damaged = 0
-        self._number, self._offset = self._read_acked()
-        self._trimmed_to = 0  # no file before this number is left; 0: not looked yet
-
-    def take(self, max_records: int, max_bytes: int) -> Optional[Batch]:
-        """The next whole records, or ``None`` when nothing whole is there.
-
-        Args:
-            max_bytes: bound of the payloads together; a single larger record comes alone.
-        """
-        number, offset = self._number, self._offset
-        while True:
-            batch = self._take_from(number, offset, max_records, max_bytes)
-            if batch is not None:
-                return batch
-            following = [other for other in segments(self.spool, self.producer) if other > number]
-            if not following:
-                return None
-            number, offset = following[0], 0
-
-    def _take_from(self, number: int, offset: int, max_records: int, max_bytes: int) -> Optional[Batch]:
-        data = self._read(number, offset, READ_BYTES)
-        if data and b"\n" not in data:  # one record larger than a read
-            data = self._read(number, offset, 3 * frames.MAX_PAYLOAD)
-        payloads: List[bytes] = []
-        size = damaged = 0
-        end = offset
-        for frame in frames.decode(data, offset):
-            if frame.payload is None:
-                damaged += 1
-            else:
-                size += len(frame.payload)
-                if payloads and (size > max_bytes or len(payloads) >= max_records):
-                    break
-                payloads.append(frame.payload)
-            end = frame.end
-        if not payloads and not damaged:
-            return None
-        return Batch(self.producer, payloads, (number, end), damaged)
-
-    def _read(self, number: int, offset: int, size: int) -> bytes:
-        try:
-            with open(segment_path(self.spool, self.producer, number), "rb") as file:
-                file.seek(offset)
-                return file.read(size)
-        except FileNotFoundError:
-            return b""
-
-    def done(self, batch: Batch) -> int:
-        """Notes that a tracker has taken the batch; deletes files that are wholly taken and no longer written.
-
-        Returns:
-            bytes freed on disk.
-        """
-        self.damaged += batch.damaged
-        self._number, self._offset = batch.position
-        _write_small(self._acked_path(), f"{self._number} {self._offset}\n")
-        if self._number == self._trimmed_to:
-            return 0
-        freed = 0
-        for number in segments(self.spool, self.producer):
-            if number < self._number:
-                freed += self._delete(number)
-        self._trimmed_to = self._number
-        return freed
-
-    def refuse(self, refused: List[Dict[str, object]]) -> None:
-        """Keeps records that a tracker refused for good, with the reasons."""
-        path = os.path.join(_folder(self.spool, self.producer), f"{self.producer}.refused")
-        with open(path, "a", encoding="utf-8") as file:
-            for entry in refused:
-                file.write(json.dumps(entry) + "\n")
-
-    def left(self) -> int:
-        """How many whole records are still to be taken."""
-        count = 0
-        number, offset = self._number, self._offset
-        for other in segments(self.spool, self.producer):
-            if other < number:
-                continue
-            for frame in read_segment(self.spool, self.producer, other, offset if other == number else 0):
-                count += frame.payload is not None
-        return count
-
-    def finish(self) -> None:
-        """Removes the files of a producer that has ended, when all of it was taken and nothing was refused."""
-        numbers = segments(self.spool, self.producer)
-        if self.left() or any(number > self._number for number in numbers):
-            return
-        for number in numbers:
-            if self._size(number) > (self._offset if number == self._number else 0):
-                return  # a torn end is kept for whoever wants to look
-        for number in numbers:
-            self._delete(number)
-        _remove(self._acked_path())
-
-    def _size(self, number: int) -> int:
-        try:
-            return os.path.getsize(segment_path(self.spool, self.producer, number))
-        except OSError:
-            return 0
-
-    def _delete(self, number: int) -> int:
-        size = self._size(number)
-        return size if _remove(segment_path(self.spool, self.producer, number)) else 0
-
-    def _acked_path(self) -> str:
-        return os.path.join(_folder(self.spool, self.producer), f"{self.producer}.acked")
-
-    def _read_acked(self) -> Tuple[int, int]:
-        try:
-            with open(self._acked_path(), encoding="ascii") as file:
-                number, offset = file.read().split()
-                return int(number), int(offset)
-        except (OSError, ValueError):
-            return 1, 0
-
-
-def _write_small(path: str, text: str) -> None:
-    """Replaces a small file so that a reader sees the old or the new text, whole."""
-    temporary = path + ".new"
-    with open(temporary, "w", encoding="ascii") as file:
-        file.write(text)
-    os.replace(temporary, path)
-
-
-def _remove(path: str) -> bool:
-    try:
-        os.unlink(path)
-    except OSError:
-        return False
-    return True
+            return False
+        self.counts[self.number - 1] = self.accepted - self._before
+        self._earlier.append((self.number - 1, size))
+        self._kept += size
+        self._written, self._before, self._torn = 0, self.accepted, False
+        if self.finished is not None and usable:
+            self.finished.append(old)
+        elif usable:
+            os.close(old)
+        return True
 
 
 def segments(spool: str, producer: str) -> List[int]:
     """Numbers of a producer's files, ascending."""
     try:
-        names = os.listdir(_folder(spool, producer))
-    except OSError:
+        names = os.listdir(folder_of(spool, producer))
+    except FileNotFoundError:
         return []
     found = [name[33 : -len(SUFFIX)] for name in names if name.startswith(producer + ".") and name.endswith(SUFFIX)]
     return sorted(int(number) for number in found if number.isdigit())

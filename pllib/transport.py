@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import ssl
 import zlib
 from typing import Any, Dict, List, Optional, Protocol
 from urllib.parse import urlsplit
 
+from ._version import __version__
 from .errors import TransportError
+from .exchange import Connection
 
 GZIP_FROM = 2000
-MAX_ANSWER = 16_000_000
+PATH = "/v1/captures"
+
+Json = Any
 
 
 class Transport(Protocol):
     """Takes batches somewhere."""
 
-    def post(self, producer: str, payloads: List[bytes]) -> Dict[str, Any]:
+    def open(self) -> None:
+        """Makes the connection, if there is none, so that no batch is made ready for nobody.
+
+        Raises:
+            TransportError: nobody is there.
+        """
+
+    def post(self, producer: str, payloads: List[bytes], accounting: Optional[Json] = None) -> Dict[str, Any]:
         """Delivers records.
+
+        Args:
+            accounting: figures of the producer as of now, for whoever asks the tracker.
 
         Returns:
             the tracker's answer: ``accepted``, ``rejected`` and ``results``.
@@ -30,10 +42,14 @@ class Transport(Protocol):
 
     def close(self) -> None: ...
 
+    def abandon(self) -> None:
+        """Lets go of the connection in a forked child, to whom it does not belong."""
 
-def body_of(producer: str, payloads: List[bytes]) -> bytes:
+
+def body_of(producer: str, payloads: List[bytes], accounting: Optional[Json] = None) -> bytes:
     """The batch in the capture format; payloads are already JSON."""
-    return b'{"version":1,"producer":"%b","records":[%b]}' % (producer.encode("ascii"), b",".join(payloads))
+    told = b"" if accounting is None else b',"accounting":%b' % json.dumps(accounting, separators=(",", ":")).encode()
+    return b'{"version":1,"producer":"%b"%b,"records":[%b]}' % (producer.encode("ascii"), told, b",".join(payloads))
 
 
 def gzipped(body: bytes) -> bytes:
@@ -41,22 +57,23 @@ def gzipped(body: bytes) -> bytes:
     return packer.compress(body) + packer.flush()
 
 
-def retry_after(text: Optional[str]) -> Optional[float]:
-    """Seconds that a Retry-After header asks for, as a number or a date; ``None`` for none or nonsense."""
-    if not text:
+def retry_after(text: Optional[str], now: Optional[float] = None) -> Optional[float]:
+    """Seconds that a Retry-After header asks for, as a whole number or a date; ``None`` for none or nonsense.
+
+    What lies in the past, and a number below zero, ask for nothing.
+    """
+    text = (text or "").strip()
+    if text.lstrip("-").isdigit() and text.isascii() and len(text) < 16:
+        return max(0.0, float(text))
+    import email.utils
+    import time
+
+    parts = email.utils.parsedate_tz(text) if text else None
+    if parts is None:
         return None
     try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    from email.utils import parsedate_to_datetime
-
-    try:
-        when = parsedate_to_datetime(text)
-        import datetime
-
-        return max(0.0, (when - datetime.datetime.now(when.tzinfo)).total_seconds())
-    except (TypeError, ValueError, IndexError, OverflowError):
+        return max(0.0, email.utils.mktime_tz(parts) - (time.time() if now is None else now))
+    except (ValueError, OverflowError):
         return None
 
 
@@ -64,62 +81,89 @@ class HttpTransport:
     """Posts to ``{url}/v1/captures``.
 
     Args:
-        timeout: seconds for connecting and for each wait on the answer.
+        timeout: seconds for each exchange from connecting to the last byte of the answer.
         token: sent as ``Authorization: Bearer``.
         ca: file of certificate authorities for ``https``; else the system's.
     """
 
     def __init__(self, url: str, timeout: float, token: Optional[str] = None, ca: Optional[str] = None) -> None:
         parts = urlsplit(url)
+        secure = parts.scheme == "https"
         self.url = url
-        self._path = parts.path.rstrip("/") + "/v1/captures"
-        self._host, self._port = parts.hostname or "127.0.0.1", parts.port
-        self._tls = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
-        self._timeout, self._token = timeout, token
-        self._connection: Optional[http.client.HTTPConnection] = None
+        self._timeout, self._ca = timeout, ca
+        self._secure, self._host, self._port = (
+            secure,
+            parts.hostname or "127.0.0.1",
+            parts.port or (443 if secure else 80),
+        )
+        netloc = parts.netloc.rpartition("@")[2]
+        lines = [
+            f"POST {parts.path.rstrip('/')}{PATH} HTTP/1.1",
+            f"Host: {netloc}",
+            f"User-Agent: pllib/{__version__}",
+            "Content-Type: application/json",
+            *([f"Authorization: Bearer {token}"] if token else []),
+        ]
+        self._head = "\r\n".join(lines).encode("latin-1", "replace")
+        self._connection: Optional[Connection] = None
 
-    def post(self, producer: str, payloads: List[bytes]) -> Dict[str, Any]:
-        body = body_of(producer, payloads)
-        headers = {"Content-Type": "application/json"}
+    def open(self) -> None:
+        try:
+            self._connected().open()
+        except (OSError, ValueError) as error:
+            self.close()
+            raise self._no_answer(error) from error
+
+    def post(self, producer: str, payloads: List[bytes], accounting: Optional[Json] = None) -> Dict[str, Any]:
+        body = body_of(producer, payloads, accounting)
+        coding = b""
         if len(body) >= GZIP_FROM:
-            body = gzipped(body)
-            headers["Content-Encoding"] = "gzip"
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
-        return self._exchange(body, headers)
+            body, coding = gzipped(body), b"Content-Encoding: gzip\r\n"
+        head = b"%b\r\n%bContent-Length: %d\r\n\r\n" % (self._head, coding, len(body))
+        try:
+            answer = self._connected().post(head, body)
+        except (OSError, ValueError) as error:
+            self.close()
+            raise self._no_answer(error) from error
+        if answer.status == 200:
+            return _parsed(answer.body, self.url)
+        text = answer.body[:500].decode("utf-8", "replace")
+        raise TransportError(
+            f"{self.url} answered {answer.status}: {text}",
+            answer.status,
+            retry_after(answer.headers.get("retry-after")),
+            from_tracker=_is_refusal(answer.body),
+        )
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def abandon(self) -> None:
+        if self._connection is not None:
+            self._connection.abandon()
+
+    def _connected(self) -> Connection:
         if self._connection is None:
-            if self._tls is not None:
-                self._connection = http.client.HTTPSConnection(
-                    self._host, self._port, timeout=self._timeout, context=self._tls
-                )
-            else:
-                self._connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
+            tls = None
+            if self._secure:
+                import ssl
+
+                tls = ssl.create_default_context(cafile=self._ca)
+            self._connection = Connection(self._host, self._port, self._timeout, tls)
         return self._connection
 
-    def _exchange(self, body: bytes, headers: Dict[str, str]) -> Dict[str, Any]:
-        connection = self._connect()
-        try:
-            connection.request("POST", self._path, body, headers)
-            answer = connection.getresponse()
-            content = answer.read(MAX_ANSWER)
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
-            raise TransportError(f"no answer from {self.url}: {error or type(error).__name__}") from error
-        if answer.will_close:
-            self.close()
-        if answer.status == 200:
-            return _parsed(content, self.url)
-        text = content[:500].decode("utf-8", "replace")
-        raise TransportError(
-            f"{self.url} answered {answer.status}: {text}", answer.status, retry_after(answer.getheader("Retry-After"))
-        )
+    def _no_answer(self, error: Exception) -> TransportError:
+        return TransportError(f"no answer from {self.url}: {error or type(error).__name__}")
+
+
+def _is_refusal(content: bytes) -> bool:
+    """Whether an answer is a tracker's ``{"error": …}``, and not that of something else that stands in its place."""
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and "error" in found
 
 
 def _parsed(content: bytes, url: str) -> Dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pllib import frames, spool
+from pllib import frames, spool, spool_reader
 from pllib.errors import SpoolError
 
 PRODUCER = "3f" + "0" * 30
@@ -51,9 +51,9 @@ def writer(folder, **options):
 def test_files_rotate_and_are_read_in_order_and_deleted_when_taken(tmp_path):
     sink = writer(tmp_path)
     written = [b'{"n":%d}' % n for n in range(30)]
-    assert all(sink.accept(payload) for payload in written)
+    assert [sink.offer(payload) for payload in written] == [None] * 30
     assert len(spool.segments(str(tmp_path), PRODUCER)) > 3
-    reader = spool.SpoolReader(str(tmp_path), PRODUCER)
+    reader = spool_reader.SpoolReader(str(tmp_path), PRODUCER)
     assert reader.left() == 30
     found: list[bytes] = []
     while batch := reader.take(7, 1000):
@@ -61,8 +61,8 @@ def test_files_rotate_and_are_read_in_order_and_deleted_when_taken(tmp_path):
         reader.done(batch)
     assert found == written
     assert len(spool.segments(str(tmp_path), PRODUCER)) == 1
-    sink.accept(b'{"n":30}')
-    again = spool.SpoolReader(str(tmp_path), PRODUCER)
+    sink.offer(b'{"n":30}')
+    again = spool_reader.SpoolReader(str(tmp_path), PRODUCER)
     assert again.take(7, 1000).payloads == [b'{"n":30}']
     sink.close()
 
@@ -70,18 +70,18 @@ def test_files_rotate_and_are_read_in_order_and_deleted_when_taken(tmp_path):
 def test_what_was_taken_is_remembered_and_the_rest_comes_again(tmp_path):
     sink = writer(tmp_path)
     for n in range(4):
-        sink.accept(b'{"n":%d}' % n)
-    reader = spool.SpoolReader(str(tmp_path), PRODUCER)
+        sink.offer(b'{"n":%d}' % n)
+    reader = spool_reader.SpoolReader(str(tmp_path), PRODUCER)
     reader.done(reader.take(2, 1000))
     reader.take(2, 1000)  # not acknowledged
-    assert spool.SpoolReader(str(tmp_path), PRODUCER).take(9, 1000).payloads == [b'{"n":2}', b'{"n":3}']
+    assert spool_reader.SpoolReader(str(tmp_path), PRODUCER).take(9, 1000).payloads == [b'{"n":2}', b'{"n":3}']
     sink.close()
 
 
 def test_damage_and_a_torn_end_are_passed_over_and_counted(tmp_path):
     sink = writer(tmp_path, segment_bytes=10_000)
     for n in range(3):
-        sink.accept(b'{"n":%d}' % n)
+        sink.offer(b'{"n":%d}' % n)
     sink.close()
     path = spool.segment_path(str(tmp_path), PRODUCER, 1)
     with open(path, "r+b") as file:
@@ -89,29 +89,38 @@ def test_damage_and_a_torn_end_are_passed_over_and_counted(tmp_path):
         file.write(b"#")
         file.seek(0, os.SEEK_END)
         file.write(b"20 0000")
-    reader = spool.SpoolReader(str(tmp_path), PRODUCER)
+    reader = spool_reader.SpoolReader(str(tmp_path), PRODUCER)
     batch = reader.take(10, 1000)
     assert batch.payloads == [b'{"n":1}', b'{"n":2}']
+    assert batch.damaged == 1
     reader.done(batch)
-    assert reader.damaged == 1
     reader.finish()
     assert os.path.exists(path)  # the torn end is kept
 
 
-def test_a_full_spool_drops_and_counts_and_takes_again_after_trimming(tmp_path):
-    sink = writer(tmp_path, spool_bytes=100)
-    results = [sink.accept(b'{"n":%d}' % n) for n in range(10)]
-    assert results.count(False) == sink.dropped > 0
-    sink.trimmed_bytes += 100
-    assert sink.accept(b"{}")
+def test_a_full_spool_takes_nothing_more_and_takes_again_after_trimming(tmp_path):
+    sink = writer(tmp_path, spool_bytes=1000)
+    taken = 0
+    while sink.offer(b'{"n":%d}' % taken) is None:
+        taken += 1
+    assert sink.offer(b"{}") == spool.FULL
+    assert sink.accepted == taken > 10
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*.frames")) <= 1000
+    reader = spool_reader.SpoolReader(str(tmp_path), PRODUCER)
+    found = []
+    while batch := reader.take(5, 1000):
+        found += batch.payloads
+        reader.done(batch)
+    assert len(found) == taken
+    assert sink.offer(b"{}") is None
     sink.close()
 
 
 def test_finish_removes_all_files_of_a_producer_that_was_taken(tmp_path):
     sink = writer(tmp_path)
-    sink.accept(b"{}")
+    sink.offer(b"{}")
     sink.close()
-    reader = spool.SpoolReader(str(tmp_path), PRODUCER)
+    reader = spool_reader.SpoolReader(str(tmp_path), PRODUCER)
     reader.finish()
     assert reader.left() == 1
     reader.done(reader.take(9, 99))

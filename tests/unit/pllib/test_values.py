@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pllib
-from pllib import client, values
+from pllib import encoding, values
 
 
 class Colour(enum.Enum):
@@ -147,15 +147,17 @@ anything = st.recursive(
 @given(anything)
 def test_any_value_becomes_json_that_reads_back(value):
     found = values.exact(value)
-    text = client.payload('{"n":1', {"used": {"x": found}})
+    text = encoding.payload('{"n":1', {"used": {"x": found}})
     assert json.loads(text)["used"]["x"] == found
     text.decode("ascii")
 
 
 @given(st.dictionaries(st.text(), anything))
 def test_any_raw_mapping_becomes_a_record(mapping):
-    json.loads(client.payload('{"n":1', {"used": {k: values.exact(v) for k, v in mapping.items()}})).__repr__().encode()
-    json.loads(client.payload('{"n":1', {"used": mapping})) if _plain(mapping) else None
+    json.loads(
+        encoding.payload('{"n":1', {"used": {k: values.exact(v) for k, v in mapping.items()}})
+    ).__repr__().encode()
+    json.loads(encoding.payload('{"n":1', {"used": mapping})) if _plain(mapping) else None
 
 
 def _plain(mapping: dict[str, Any]) -> bool:
@@ -164,6 +166,6 @@ def _plain(mapping: dict[str, Any]) -> bool:
 
 def test_the_kept_encoder_writes_what_the_standard_one_does():
     sample = {"a": [1, 0.1, None, True, 'é\ud83d\ude00"\\\n'], "b": {"c": 1e300}}
-    assert client.dumps(sample) == json.dumps(sample, separators=(",", ":"))
+    assert encoding.dumps(sample) == json.dumps(sample, separators=(",", ":"))
     with pytest.raises(ValueError, match="JSON"):
-        client.dumps(math.nan)
+        encoding.dumps(math.nan)

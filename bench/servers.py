@@ -1,0 +1,153 @@
+"""Trackers that misbehave: what a client may meet, as small servers on loopback in a process of their own.
+
+python -m bench.servers STATE     prints the port and serves until standard input is closed
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from subprocess import PIPE, Popen
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+TAKEN = json.dumps({"accepted": 0, "rejected": 0, "results": []}).encode()
+
+Answer = Callable[[socket.socket], None]
+
+
+def _reply(status: str, body: bytes = TAKEN, *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def _request(connection: socket.socket) -> bool:
+    """Reads one request; whether there was one."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(65536)
+        if not more:
+            return False
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    size = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    left = size - len(body)
+    while left > 0:
+        left -= len(connection.recv(65536)) or left
+    return True
+
+
+def _always(answer: bytes) -> Answer:
+    def serve(connection: socket.socket) -> None:
+        while _request(connection):
+            connection.sendall(answer)
+
+    return serve
+
+
+def _byte_a_second(connection: socket.socket) -> None:
+    while _request(connection):
+        for byte in _reply("200 OK"):
+            connection.sendall(bytes([byte]))
+            time.sleep(1)
+
+
+def _every_second(connection: socket.socket) -> None:
+    while _request(connection):
+        connection.sendall(_reply("503 Service Unavailable", b"{}"))
+        if _request(connection):
+            connection.sendall(_reply("200 OK"))
+
+
+def _never(connection: socket.socket) -> None:
+    time.sleep(3600)
+
+
+STATES: dict[str, Answer] = {
+    "up": _always(_reply("200 OK")),
+    "slow": _byte_a_second,
+    "hung": _never,
+    "flapping": _always(_reply("200 OK")),
+    "unavailable": _always(_reply("503 Service Unavailable", b"{}")),
+    "every-second": _every_second,
+    "busy": _always(_reply("429 Too Many Requests", b"{}", "Retry-After: 3600")),
+    "garbage": _always(_reply("429 Too Many Requests", b"{}", "Retry-After: soon")),
+}
+
+
+def _serve(listener: socket.socket, answer: Answer, open_connections: list[socket.socket]) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        open_connections.append(connection)
+        threading.Thread(target=_quietly, args=(answer, connection), daemon=True).start()
+
+
+def _quietly(answer: Answer, connection: socket.socket) -> None:
+    with suppress(OSError), connection:
+        answer(connection)
+
+
+def _flap(port: int, answer: Answer) -> None:
+    """Half a second up, half a second gone."""
+    while True:
+        connections: list[socket.socket] = []
+        with socket.create_server(("127.0.0.1", port)) as listener:
+            threading.Thread(target=_serve, args=(listener, answer, connections), daemon=True).start()
+            time.sleep(0.5)
+            listener.shutdown(socket.SHUT_RDWR)
+        for connection in connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        time.sleep(0.5)
+
+
+def main(state: str) -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1 if state == "full" else 128)
+    port = listener.getsockname()[1]
+    held = []
+    if state == "full":  # nobody accepts, and the queue of waiting connections is full: SYNs are dropped
+        for _ in range(3):
+            held.append(socket.socket())
+            held[-1].setblocking(False)
+            held[-1].connect_ex(("127.0.0.1", port))
+    elif state == "flapping":
+        listener.close()
+        threading.Thread(target=_flap, args=(port, STATES[state]), daemon=True).start()
+    else:
+        threading.Thread(target=_serve, args=(listener, STATES[state], []), daemon=True).start()
+    print(port, flush=True)
+    sys.stdin.read()
+
+
+@contextmanager
+def server(state: str) -> Iterator[str]:
+    """A server in that state, in a process that ends with the block; gives its address. ``down``: nobody is there."""
+    if state == "down":
+        yield "http://127.0.0.1:1"
+        return
+    process = Popen([sys.executable, "-m", "bench.servers", state], cwd=CHECKOUT, stdin=PIPE, stdout=PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        try:
+            process.wait(10)
+        finally:
+            process.kill()
+            process.wait()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

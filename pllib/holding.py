@@ -1,0 +1,73 @@
+"""Whether the process that writes a file still lives: it holds a lock on it, which the system takes back when it ends.
+
+Nobody ever waits for these locks. They only keep ``pllib ship`` from taking away a file that is still written to.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+try:
+    import fcntl
+except ImportError:  # Windows, where an open file cannot be deleted anyway
+    fcntl = None  # type: ignore[assignment]
+
+QUIET_SECONDS = 86_400.0
+"""Where there are no locks, a file that was not written to for so long belongs to nobody."""
+
+DEAD, SHIPPING, WAITING = "dead", "shipping", "waiting"
+
+
+def hold(fd: int, ships: bool) -> None:
+    """Marks a file, open to read and write, as written by this process; ``ships``: which also sends it."""
+    if fcntl is None:
+        return
+    for _ in range(10):
+        try:
+            fcntl.flock(fd, (fcntl.LOCK_EX if ships else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.001)  # somebody looks this very moment
+            continue
+        except OSError:
+            pass  # a file system without locks
+        return
+
+
+def holder(path: str) -> str:
+    """``DEAD`` when nobody writes the file any more, ``SHIPPING`` or ``WAITING`` (for ``pllib ship``) when somebody does.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    try:
+        fd = _opened(path)
+    except FileNotFoundError:
+        return DEAD
+    try:
+        return _tried(fd)
+    finally:
+        os.close(fd)
+
+
+def _opened(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR)  # over NFS only what may be written can be locked
+    except OSError:
+        return os.open(path, os.O_RDONLY)
+
+
+def _tried(fd: int) -> str:
+    if fcntl is not None:
+        for kind, found in ((fcntl.LOCK_EX, DEAD), (fcntl.LOCK_SH, WAITING)):
+            try:
+                fcntl.flock(fd, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            except OSError:
+                break
+            return found
+        else:
+            return SHIPPING
+    quiet = time.time() - os.fstat(fd).st_mtime > QUIET_SECONDS
+    return DEAD if quiet else WAITING

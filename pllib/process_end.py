@@ -1,0 +1,44 @@
+"""The end of a process and its forks: when the client has to come to an end, or to forget that it belongs to another process.
+
+A process ends through ``atexit``, whatever brought it there: the last line, ``sys.exit``, an exception, a signal whose handler raises.
+``multiprocessing`` ends its children without it, and has a list of its own. ``os._exit`` and signals that kill end a process with neither:
+what was accepted is in its files then.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from typing import Callable, List
+
+from ._boundary import nothing, shielded
+
+_ends: List[Callable[[], None]] = []
+
+
+def at_end(end: Callable[[], None]) -> Callable[[], None]:
+    """Has ``end`` called when the process ends; what was registered last comes first."""
+    _ends.append(end)
+    return end
+
+
+def in_forked_child(forget: Callable[[], None]) -> Callable[[], None]:
+    """Has ``forget`` called in every forked child before any of its code runs."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forget)
+    return forget
+
+
+@atexit.register
+def end_of_process() -> None:
+    """Comes to the end now."""
+    for end in reversed(_ends):
+        shielded(nothing, always=True)(end)()
+
+
+def end_with_multiprocessing() -> None:
+    """Where this process is a child of ``multiprocessing``, puts the end on its list of last things."""
+    util, process = sys.modules.get("multiprocessing.util"), sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None and process.parent_process() is not None:
+        util.Finalize(None, end_of_process, exitpriority=10)

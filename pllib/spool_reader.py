@@ -1,0 +1,310 @@
+"""Reading spool files back: from where a tracker has taken them, of living and of dead processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+
+from . import frames
+from ._boundary import report
+from .holding import DEAD, holder
+from .losses import Losses
+from .spool import Batch, SpoolWriter, folder_of, read_segment, segment_path, segments
+
+STEP_RECORDS = 32
+STEP_SECONDS = 0.0001
+ACK_SECONDS = 1.0
+GAP_MARK = b'"op":"gap"'
+
+
+class Figures(NamedTuple):
+    """What has become of a producer's records, as far as its files tell."""
+
+    delivered: int = 0
+    refused: int = 0
+    dropped: Dict[str, int] = {}
+
+    def after(self, payloads: Iterable[bytes], taken: int, refused: int) -> Figures:
+        """The figures once a tracker has taken and refused these."""
+        return Figures(self.delivered + taken, self.refused + refused, _with_gaps(self.dropped, payloads))
+
+
+def _with_gaps(dropped: Dict[str, int], payloads: Iterable[bytes]) -> Dict[str, int]:
+    """Drops by reason, with those that gap records among the payloads tell."""
+    found = dropped
+    for payload in payloads:
+        if payload.find(GAP_MARK, 0, 40) >= 0:
+            gap = json.loads(payload)
+            found = {**found, gap["reason"]: found.get(gap["reason"], 0) + gap["count"]}
+    return found
+
+
+def breathe() -> None:
+    """Lets the script's thread go on; giving up the interpreter without a sleep does not do it."""
+    time.sleep(STEP_SECONDS)
+
+
+def nothing() -> None:
+    """Where nobody waits for the interpreter."""
+
+
+class SpoolReader:
+    """Reads the files of one producer from where a tracker has taken them, and trims behind itself.
+
+    Works on files that are being written and on those of dead processes.
+
+    Args:
+        newest: number of the newest file, when known; else the folder is listed.
+        pause: called between two steps of reading.
+        ack_seconds: how often the position is written down; should it be lost, records are sent again, which is harmless.
+        keep: leave files in place that were taken.
+        notes: write down what was taken.
+    """
+
+    def __init__(
+        self,
+        spool: str,
+        producer: str,
+        *,
+        newest: Optional[Callable[[], int]] = None,
+        pause: Callable[[], None] = nothing,
+        ack_seconds: float = 0.0,
+        keep: bool = False,
+        notes: bool = True,
+    ) -> None:
+        self.spool, self.producer = spool, producer
+        self.unwritable: Optional[OSError] = None
+        self._newest, self._pause = newest, pause
+        self._keep, self._notes = keep, notes
+        self._number, self._offset, self.figures = self._read_acked()
+        self._trimmed_to = 0  # no file before this number is left; 0: not looked yet
+        self._ack_seconds, self._acked_at = ack_seconds, 0.0
+        self._saved = True
+
+    # -- taking -------------------------------------------------------------------------------------------------
+
+    def take(self, max_records: int, max_bytes: int) -> Optional[Batch]:
+        """The next whole records, or ``None`` when nothing whole is there.
+
+        Args:
+            max_bytes: bound of the payloads together; a single larger record comes alone.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        number: Optional[int] = self._number
+        offset = self._offset
+        while number is not None:
+            batch = self._take_from(number, offset, max_records, max_bytes)
+            if batch is not None:
+                return batch
+            number, offset = self._following(number), 0
+        return None
+
+    def _following(self, number: int) -> Optional[int]:
+        """The next file after ``number`` that is there; one may have been lost."""
+        if self._newest is None:
+            return next((other for other in segments(self.spool, self.producer) if other > number), None)
+        others = range(number + 1, self._newest() + 1)
+        return next((other for other in others if os.path.exists(segment_path(self.spool, self.producer, other))), None)
+
+    def _take_from(self, number: int, offset: int, max_records: int, max_bytes: int) -> Optional[Batch]:
+        data = self._read(number, offset, max_bytes + 200_000)
+        if data and b"\n" not in data:  # one record larger than a read
+            data = self._read(number, offset, 3 * frames.MAX_PAYLOAD)
+        payloads: List[bytes] = []
+        size = damaged = 0
+        end = offset
+        for frame in frames.decode(data, offset):
+            if frame.payload is None:
+                damaged += 1
+            else:
+                size += len(frame.payload)
+                if payloads and (size > max_bytes or len(payloads) >= max_records):
+                    break
+                payloads.append(frame.payload)
+                if not len(payloads) % STEP_RECORDS:
+                    self._pause()
+            end = frame.end
+        if not payloads and not damaged:
+            return None
+        return Batch(self.producer, payloads, (number, end), damaged)
+
+    def _read(self, number: int, offset: int, size: int) -> bytes:
+        try:
+            with open(segment_path(self.spool, self.producer, number), "rb", buffering=0) as file:
+                file.seek(offset)
+                return file.read(size) or b""
+        except FileNotFoundError:
+            return b""
+
+    # -- what was taken -------------------------------------------------------------------------------------------
+
+    def done(self, batch: Batch, refused: int = 0) -> None:
+        """Notes that a tracker has taken the batch, but for ``refused``; deletes files that are wholly taken and no longer written."""
+        taken = len(batch.payloads) - refused
+        self.figures = self.figures.after(batch.payloads, taken, refused)
+        further = batch.position[0] != self._number
+        self._number, self._offset = batch.position
+        self._saved = False
+        if further or time.monotonic() - self._acked_at >= self._ack_seconds:
+            self.save()
+        if self._number != self._trimmed_to and not self._keep:
+            for number in segments(self.spool, self.producer):
+                if number < self._number:
+                    _remove(segment_path(self.spool, self.producer, number))
+            self._trimmed_to = self._number
+
+    def save(self) -> None:
+        """Writes the position down. Where that cannot be, as on a full disk, records are only sent again another time."""
+        if self._saved or not self._notes:
+            return
+        self._acked_at = time.monotonic()
+        told = json.dumps(self.figures._asdict(), separators=(",", ":"))
+        try:
+            _write_small(self._beside("acked"), f"{self._number} {self._offset} {told}\n")
+            self._saved, self.unwritable = True, None
+        except OSError as error:
+            if self.unwritable is None:
+                report("spool", error)
+            self.unwritable = error
+
+    def refuse(self, refused: List[Dict[str, object]]) -> None:
+        """Keeps records that a tracker refused for good, with the reasons."""
+        try:
+            with open(self._beside("refused"), "a", encoding="utf-8", opener=_private) as file:
+                file.write("".join(json.dumps(entry) + "\n" for entry in refused))
+        except OSError as error:  # the tracker keeps them too
+            report("spool", error)
+
+    def rest(self) -> Tuple[int, Figures]:
+        """How many whole records are still to be taken, and the figures there will be; reads all that is left."""
+        count, dropped = 0, self.figures.dropped
+        for number in segments(self.spool, self.producer):
+            if number < self._number:
+                continue
+            found = read_segment(self.spool, self.producer, number, self._offset if number == self._number else 0)
+            payloads = [frame.payload for frame in found if frame.payload is not None]
+            count += len(payloads)
+            dropped = _with_gaps(dropped, payloads)
+        return count, self.figures._replace(dropped=dropped)
+
+    def left(self) -> int:
+        """How many whole records are still to be taken."""
+        return self.rest()[0]
+
+    def bytes_left(self) -> int:
+        """Bytes still to be read."""
+        numbers = [number for number in segments(self.spool, self.producer) if number >= self._number]
+        return sum(self._size(number) - (self._offset if number == self._number else 0) for number in numbers)
+
+    def finish(self) -> None:
+        """Removes the files of a producer that has ended, when all of it was taken and nothing was refused."""
+        self.save()
+        numbers = segments(self.spool, self.producer)
+        if not numbers or self.left() or any(number > self._number for number in numbers):
+            return
+        newest = segment_path(self.spool, self.producer, numbers[-1])
+        if self._keep or self._size(numbers[-1]) > (self._offset if numbers[-1] == self._number else 0):
+            return  # a torn end is kept for whoever wants to look
+        try:
+            if holder(newest) != DEAD:
+                return
+        except OSError:
+            return
+        for name in os.listdir(folder_of(self.spool, self.producer)):
+            if name.startswith(self.producer) and not name.endswith(".refused"):
+                _remove(os.path.join(folder_of(self.spool, self.producer), name))
+
+    def _size(self, number: int) -> int:
+        try:
+            return os.path.getsize(segment_path(self.spool, self.producer, number))
+        except OSError:
+            return 0
+
+    def _beside(self, kind: str) -> str:
+        return os.path.join(folder_of(self.spool, self.producer), f"{self.producer}.{kind}")
+
+    def _read_acked(self) -> Tuple[int, int, Figures]:
+        try:
+            with open(self._beside("acked"), encoding="ascii") as file:
+                number, offset, *told = file.read().split(None, 2)
+            return int(number), int(offset), _figures(told)
+        except (OSError, ValueError):
+            return 1, 0, Figures()
+
+
+def _figures(told: List[str]) -> Figures:
+    found: Dict[str, Any] = json.loads(told[0]) if told else {}
+    dropped = {str(reason): int(count) for reason, count in dict(found.get("dropped", {})).items()}
+    return Figures(int(found.get("delivered", 0)), int(found.get("refused", 0)), dropped)
+
+
+class OwnSpool(SpoolReader):
+    """The spool of this process as a source: reads beside the writer, and finds out what the disk has lost between the two."""
+
+    def __init__(self, writer: SpoolWriter, losses: Losses) -> None:
+        super().__init__(
+            writer.spool, writer.producer, newest=lambda: writer.number, pause=breathe, ack_seconds=ACK_SECONDS
+        )
+        self._writer, self._losses = writer, losses
+        self._read_of: Dict[int, int] = {}  # records taken from each file
+
+    def ready(self) -> bool:
+        """Whether there is something to take."""
+        return self._writer.position != (self._number, self._offset)
+
+    def take(self, max_records: int, max_bytes: int) -> Optional[Batch]:
+        if not self.ready():
+            return None
+        batch = super().take(max_records, max_bytes)
+        if batch is None and not os.path.exists(segment_path(self.spool, self.producer, self._writer.number)):
+            self._writer.renew()
+        return batch
+
+    def done(self, batch: Batch, refused: int = 0) -> None:
+        number = batch.position[0]
+        self._read_of[number] = self._read_of.get(number, 0) + len(batch.payloads)
+        super().done(batch, refused)
+        self._count_lost(number)
+
+    def finish(self) -> None:
+        """As of any producer; the writer has been closed."""
+        if not self.left():
+            self._count_lost(self._writer.number + 1)
+        super().finish()
+
+    def _count_lost(self, before: int) -> None:
+        """Records in earlier files that never could be read: damaged, cut or taken away."""
+        counts = self._writer.counts
+        for number in [number for number in list(counts) if number < before]:
+            lost = counts.pop(number) - self._read_of.pop(number, 0)
+            if lost > 0:
+                self._writer.lose(lost)
+                self._losses.drop("damaged", lost)
+
+
+def _write_small(path: str, text: str) -> None:
+    """Replaces a small file so that a reader sees the old or the new text, whole; several may do it at once."""
+    temporary = f"{path}.{os.getpid()}.{time.monotonic_ns()}.new"
+    try:
+        with open(temporary, "w", encoding="ascii", opener=_private) as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError:
+        _remove(temporary)
+        raise
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
+
+
+def _remove(path: str) -> bool:
+    try:
+        os.unlink(path)
+    except OSError:
+        return False
+    return True
