@@ -135,13 +135,14 @@ def server(state: str) -> Iterator[str]:
         yield "http://127.0.0.1:1"
         return
     process = Popen([sys.executable, "-m", "bench.servers", state], cwd=CHECKOUT, stdin=PIPE, stdout=PIPE, text=True)
-    assert process.stdin is not None
-    assert process.stdout is not None
+    inlet, outlet = process.stdin, process.stdout
+    if inlet is None or outlet is None:
+        raise AssertionError("pipes were asked for")
     try:
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        yield f"http://127.0.0.1:{int(outlet.readline())}"
     finally:
-        process.stdin.close()
-        process.stdout.close()
+        inlet.close()
+        outlet.close()
         try:
             process.wait(10)
         finally:

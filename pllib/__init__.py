@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from . import client as _client
+from . import process_end as _process_end
 from ._boundary import nothing as _nothing
 from ._boundary import shielded as _shielded
 from ._version import __version__
@@ -94,7 +95,7 @@ def stats() -> Dict[str, Any]:
 @_shielded(_nothing)
 def shutdown() -> None:
     """Ships what is left, for at most ``exit_timeout`` seconds, and ends the client; the end of the process does this."""
-    _client.close()
+    _process_end.end_of_process()
 
 
 __all__ = [

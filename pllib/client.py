@@ -304,6 +304,7 @@ class Client:
         self.sink.abandon()
         if self._shipper is not None:
             self._shipper.delivery.transport.abandon()
+            self._shipper.delivery.source.abandon()
 
 
 def _user_id() -> str:

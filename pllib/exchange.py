@@ -1,7 +1,8 @@
 """One HTTP/1.1 exchange over a kept connection, bounded in time as a whole.
 
-Not ``http.client``, for two reasons that were measured. Its time-out is for each read, so a server that sends a byte a second holds the caller
-for ever. And it keeps the interpreter for some 0.2 ms an exchange, in which the script's thread, which this runs beside, cannot capture.
+Not ``http.client``, for two reasons that were measured. Its time-out is for each read, so a server that sends a byte a second
+holds the caller for ever. And it keeps the interpreter for some 0.2 ms an exchange, in which the script's thread, which this
+runs beside, cannot capture.
 """
 
 from __future__ import annotations
@@ -125,11 +126,12 @@ class Connection:
         return Answer(status, headers, content)
 
     def _send(self, data: bytes) -> None:
-        """In blocks, since over TLS the time-out is for each; a server may answer, and close, before it has read all."""
+        """Over TLS in blocks, since there the time-out is for each; a server may answer, and close, before it has read all."""
+        block = len(data) if self._tls is None else READ_BYTES
         try:
-            for start in range(0, len(data), READ_BYTES):
+            for start in range(0, len(data), block):
                 self._socket.settimeout(self._left())  # type: ignore[union-attr]
-                self._socket.sendall(data[start : start + READ_BYTES])  # type: ignore[union-attr]
+                self._socket.sendall(data[start : start + block])  # type: ignore[union-attr]
         except ConnectionError:
             return  # told by what is read, or not read, next
 

@@ -10,7 +10,7 @@ A file can be read with ``cat``; after a torn or damaged frame reading goes on a
 
 from __future__ import annotations
 
-from typing import Iterator, NamedTuple, Optional
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 from zlib import crc32
 
 MAX_PAYLOAD = 8 * 1024 * 1024
@@ -30,15 +30,37 @@ def encode(payload: bytes) -> bytes:
 
 
 def _payload_of(line: bytes) -> Optional[bytes]:
-    parts = line.split(b" ", 2)
-    if len(parts) != 3 or len(parts[0]) > 8 or len(parts[1]) != 8:
+    space = line.find(b" ", 0, 9)
+    payload = line[space + 10 :]
+    if space < 1 or line[space + 9 : space + 10] != b" ":
         return None
     try:
-        length, checksum = int(parts[0], 16), int(parts[1], 16)
+        length, checksum = int(line[:space], 16), int(line[space + 1 : space + 9], 16)
     except ValueError:
         return None
-    payload = parts[2]
     return payload if len(payload) == length and crc32(payload) == checksum else None
+
+
+def gather(data: bytes, position: int, limit: int) -> Tuple[List[bytes], int, int]:
+    """At most ``limit`` payloads of whole frames in ``data``, from ``position`` on.
+
+    Returns:
+        the payloads, the position after them, and how many damaged stretches were passed over.
+    """
+    payloads: List[bytes] = []
+    damaged = 0
+    while len(payloads) < limit:
+        newline = data.find(b"\n", position)
+        if newline < 0:
+            break
+        if newline > position:
+            payload = _payload_of(data[position:newline])
+            if payload is None:
+                damaged += 1
+            else:
+                payloads.append(payload)
+        position = newline + 1
+    return payloads, position, damaged
 
 
 def decode(data: bytes, offset: int = 0) -> Iterator[Frame]:

@@ -207,9 +207,10 @@ class SpillingQueue:
         return self.memory.give_up()
 
     def abandon(self) -> None:
-        """In a forked child: lets go of the parent's file."""
-        if self.writer is not None:
-            self.writer.abandon()
+        """In a forked child: lets go of the parent's files."""
+        for each in (self.writer, self._reader):
+            if each is not None:
+                each.abandon()
 
     def save(self) -> None:
         if self._reader is not None:

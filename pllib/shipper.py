@@ -15,6 +15,8 @@ from .spool_reader import breathe
 from .transport import Transport
 
 FIRST_DELAY = 0.2
+FRAME_BYTES = 14
+"""About what a frame adds to its payload."""
 LONGEST_DELAY = 10.0
 LONGEST_ASKED = 600.0
 """A server that asks to wait longer is asked again after this."""
@@ -37,6 +39,8 @@ class Source(Protocol):
 
     def finish(self) -> None: ...
 
+    def abandon(self) -> None: ...
+
 
 class OwnSource(Source, Protocol):
     """A source of this process, which knows without looking whether there is something."""
@@ -58,8 +62,8 @@ def delay(failures: int, asked: Optional[float], between: Callable[[float, float
 class Outcome(NamedTuple):
     """What became of records that were posted."""
 
-    delivered: int = 0
-    refused: List[Dict[str, object]] = []
+    delivered: int
+    refused: List[Dict[str, object]]
 
     def __add__(self, other: object) -> Outcome:
         return Outcome(self.delivered + other.delivered, self.refused + other.refused)  # type: ignore[attr-defined]
@@ -82,7 +86,7 @@ class Delivery:
         accounting: Callable[[], Optional[Json]] = lambda: None,
     ) -> None:
         self.source, self.transport = source, transport
-        self.delivered = self.refused = self.damaged = 0
+        self.delivered = self.refused = self.damaged = self.bytes = 0
         self._max_records, self._max_bytes = max_records, max_bytes
         self._accounting = accounting
 
@@ -95,13 +99,14 @@ class Delivery:
         batch = self.source.take(self._max_records, self._max_bytes)
         if batch is None:
             return False
-        outcome = self._posted(batch.payloads) if batch.payloads else Outcome()
+        outcome = self._posted(batch.payloads) if batch.payloads else Outcome(0, [])
         if outcome.refused:
             self.source.refuse(outcome.refused)
         self.source.done(batch, len(outcome.refused))
         self.delivered += outcome.delivered
         self.refused += len(outcome.refused)
         self.damaged += batch.damaged
+        self.bytes += sum(map(len, batch.payloads)) + FRAME_BYTES * len(batch.payloads)
         return True
 
     def post(self, payloads: List[bytes]) -> None:

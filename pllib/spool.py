@@ -21,7 +21,7 @@ import errno
 import os
 import threading
 from collections import deque
-from typing import Deque, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from . import frames
 from .errors import SpoolError
@@ -208,10 +208,11 @@ class SpoolWriter:
 
     def abandon(self) -> None:
         """Lets go of the file in a forked child, to whom it does not belong. Takes no lock: its owner may be gone."""
-        fd, self.fd, self._closed = self.fd, -1, True
-        for each in (fd, *(self.finished or ())):
-            if each >= 0:
-                os.close(each)
+        fds = [self.fd, *(self.finished or ())]
+        self.fd, self.finished, self._closed = -1, None, True
+        for fd in fds:
+            if fd >= 0:
+                os.close(fd)
 
     def _next_segment(self) -> None:
         path = segment_path(self.spool, self.producer, self.number + 1)
@@ -259,8 +260,11 @@ def read_segment(spool: str, producer: str, number: int, offset: int = 0) -> Ite
     yield from frames.decode(data, offset)
 
 
-def producers(spool: str) -> List[str]:
+def producers(spool: str, unreadable: Optional[Callable[[OSError], None]] = None) -> List[str]:
     """Ids of all producers that have files in a spool folder.
+
+    Args:
+        unreadable: told of folders in it that may not be read; else that is raised.
 
     Raises:
         SpoolError: there is no such folder.
@@ -271,5 +275,10 @@ def producers(spool: str) -> List[str]:
     for shard in sorted(os.listdir(spool)):
         folder = os.path.join(spool, shard)
         if len(shard) == 2 and os.path.isdir(folder):
-            found.update(name.split(".", 1)[0] for name in os.listdir(folder) if name.endswith(SUFFIX))
+            try:
+                found.update(name.split(".", 1)[0] for name in os.listdir(folder) if name.endswith(SUFFIX))
+            except OSError as error:
+                if unreadable is None:
+                    raise
+                unreadable(error)
     return sorted(name for name in found if len(name) == 32)

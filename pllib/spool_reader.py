@@ -13,25 +13,26 @@ from .holding import DEAD, holder
 from .losses import Losses
 from .spool import Batch, SpoolWriter, folder_of, read_segment, segment_path, segments
 
-STEP_RECORDS = 32
+STEP_RECORDS = 256
 STEP_SECONDS = 0.0001
 ACK_SECONDS = 1.0
+LONG_LINES = (frames.MAX_PAYLOAD, 3 * frames.MAX_PAYLOAD)
 GAP_MARK = b'"op":"gap"'
 
 
 class Figures(NamedTuple):
     """What has become of a producer's records, as far as its files tell."""
 
-    delivered: int = 0
-    refused: int = 0
-    dropped: Dict[str, int] = {}
+    delivered: int
+    refused: int
+    dropped: Dict[str, int]
 
     def after(self, payloads: Iterable[bytes], taken: int, refused: int) -> Figures:
         """The figures once a tracker has taken and refused these."""
-        return Figures(self.delivered + taken, self.refused + refused, _with_gaps(self.dropped, payloads))
+        return Figures(self.delivered + taken, self.refused + refused, with_gaps(self.dropped, payloads))
 
 
-def _with_gaps(dropped: Dict[str, int], payloads: Iterable[bytes]) -> Dict[str, int]:
+def with_gaps(dropped: Dict[str, int], payloads: Iterable[bytes]) -> Dict[str, int]:
     """Drops by reason, with those that gap records among the payloads tell."""
     found = dropped
     for payload in payloads:
@@ -82,6 +83,12 @@ class SpoolReader:
         self._trimmed_to = 0  # no file before this number is left; 0: not looked yet
         self._ack_seconds, self._acked_at = ack_seconds, 0.0
         self._saved = True
+        self._open = (0, -1)  # number and descriptor of the file that was read last
+
+    @property
+    def position(self) -> Tuple[int, int]:
+        """Number of the file and offset in it up to which a tracker has taken everything."""
+        return self._number, self._offset
 
     # -- taking -------------------------------------------------------------------------------------------------
 
@@ -111,34 +118,43 @@ class SpoolReader:
         return next((other for other in others if os.path.exists(segment_path(self.spool, self.producer, other))), None)
 
     def _take_from(self, number: int, offset: int, max_records: int, max_bytes: int) -> Optional[Batch]:
-        data = self._read(number, offset, max_bytes + 200_000)
-        if data and b"\n" not in data:  # one record larger than a read
-            data = self._read(number, offset, 3 * frames.MAX_PAYLOAD)
+        data = self._read(number, offset, max_bytes)
+        for size in LONG_LINES:
+            if data and b"\n" not in data:  # a record larger than a batch
+                data, max_records = self._read(number, offset, size), 1
         payloads: List[bytes] = []
-        size = damaged = 0
-        end = offset
-        for frame in frames.decode(data, offset):
-            if frame.payload is None:
-                damaged += 1
-            else:
-                size += len(frame.payload)
-                if payloads and (size > max_bytes or len(payloads) >= max_records):
-                    break
-                payloads.append(frame.payload)
-                if not len(payloads) % STEP_RECORDS:
-                    self._pause()
-            end = frame.end
+        position = damaged = 0
+        while True:
+            found, position, bad = frames.gather(data, position, min(STEP_RECORDS, max_records - len(payloads)))
+            payloads += found
+            damaged += bad
+            if len(found) < STEP_RECORDS or len(payloads) >= max_records:
+                break
+            self._pause()
         if not payloads and not damaged:
             return None
-        return Batch(self.producer, payloads, (number, end), damaged)
+        return Batch(self.producer, payloads, (number, offset + position), damaged)
 
     def _read(self, number: int, offset: int, size: int) -> bytes:
-        try:
-            with open(segment_path(self.spool, self.producer, number), "rb", buffering=0) as file:
-                file.seek(offset)
-                return file.read(size) or b""
-        except FileNotFoundError:
-            return b""
+        """Part of a file, which stays open until another is read: each call to the system lets the script's thread wait."""
+        if self._open[0] != number:
+            self.close()
+            try:
+                fd = os.open(segment_path(self.spool, self.producer, number), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            except FileNotFoundError:
+                return b""
+            self._open = number, fd
+        return os.pread(self._open[1], size, offset)
+
+    def close(self) -> None:
+        """Closes the file that was read last."""
+        (_, fd), self._open = self._open, (0, -1)
+        if fd >= 0:
+            os.close(fd)
+
+    def abandon(self) -> None:
+        """In a forked child: lets go of the parent's file."""
+        self.close()
 
     # -- what was taken -------------------------------------------------------------------------------------------
 
@@ -188,7 +204,7 @@ class SpoolReader:
             found = read_segment(self.spool, self.producer, number, self._offset if number == self._number else 0)
             payloads = [frame.payload for frame in found if frame.payload is not None]
             count += len(payloads)
-            dropped = _with_gaps(dropped, payloads)
+            dropped = with_gaps(dropped, payloads)
         return count, self.figures._replace(dropped=dropped)
 
     def left(self) -> int:
@@ -203,20 +219,29 @@ class SpoolReader:
     def finish(self) -> None:
         """Removes the files of a producer that has ended, when all of it was taken and nothing was refused."""
         self.save()
+        self.close()
         numbers = segments(self.spool, self.producer)
-        if not numbers or self.left() or any(number > self._number for number in numbers):
+        if numbers and not self._nothing_left(numbers):
             return
-        newest = segment_path(self.spool, self.producer, numbers[-1])
-        if self._keep or self._size(numbers[-1]) > (self._offset if numbers[-1] == self._number else 0):
-            return  # a torn end is kept for whoever wants to look
         try:
-            if holder(newest) != DEAD:
-                return
-        except OSError:
+            names = os.listdir(folder_of(self.spool, self.producer))
+        except FileNotFoundError:
             return
-        for name in os.listdir(folder_of(self.spool, self.producer)):
+        for name in names:
             if name.startswith(self.producer) and not name.endswith(".refused"):
                 _remove(os.path.join(folder_of(self.spool, self.producer), name))
+
+    def _nothing_left(self, numbers: List[int]) -> bool:
+        """Whether these files can go: all was taken and nobody writes to them. A torn end is kept for whoever wants to look."""
+        newest = numbers[-1]
+        if self._keep or self.left() or newest > self._number:
+            return False
+        if self._size(newest) > (self._offset if newest == self._number else 0):
+            return False
+        try:
+            return holder(segment_path(self.spool, self.producer, newest)) == DEAD
+        except OSError:
+            return False
 
     def _size(self, number: int) -> int:
         try:
@@ -233,7 +258,7 @@ class SpoolReader:
                 number, offset, *told = file.read().split(None, 2)
             return int(number), int(offset), _figures(told)
         except (OSError, ValueError):
-            return 1, 0, Figures()
+            return 1, 0, Figures(0, 0, {})
 
 
 def _figures(told: List[str]) -> Figures:

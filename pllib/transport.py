@@ -12,6 +12,8 @@ from .errors import TransportError
 from .exchange import Connection
 
 GZIP_FROM = 2000
+"""Bytes from which a body is compressed; not for a tracker on this machine, where it would cost more than it saves."""
+NEAR = ("localhost", "127.0.0.1", "::1")
 PATH = "/v1/captures"
 
 Json = Any
@@ -117,7 +119,7 @@ class HttpTransport:
     def post(self, producer: str, payloads: List[bytes], accounting: Optional[Json] = None) -> Dict[str, Any]:
         body = body_of(producer, payloads, accounting)
         coding = b""
-        if len(body) >= GZIP_FROM:
+        if len(body) >= GZIP_FROM and self._host not in NEAR:
             body, coding = gzipped(body), b"Content-Encoding: gzip\r\n"
         head = b"%b\r\n%bContent-Length: %d\r\n\r\n" % (self._head, coding, len(body))
         try:
