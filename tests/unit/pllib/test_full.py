@@ -93,7 +93,7 @@ def test_the_gap_stands_before_the_next_record_that_is_accepted(tmp_path):
 def test_raise_says_so_in_the_script_and_keeps_no_half_record(tmp_path):
     start(tmp_path, full="raise", **LITTLE)
     taken = 0
-    with pytest.raises(FullError, match="no room"), pllib.workflow("w"):  # noqa: PT012
+    with pytest.raises(FullError, match="no room"), pllib.workflow("w"):
         while True:
             task()
             taken += 1
@@ -298,7 +298,7 @@ def test_another_policy_is_refused_with_what_there_is(value):
 
 
 def test_combinations_without_meaning_name_the_fix():
-    with pytest.raises(pllib.ConfigurationError, match="mode=memory.*drop_newest, block or raise"):
+    with pytest.raises(pllib.ConfigurationError, match=r"mode=memory.*drop_newest, block or raise"):
         pllib.configure(mode="process", full="spill")
     with pytest.raises(pllib.ConfigurationError, match="set full=block, or leave block_timeout out"):
         pllib.configure(full="raise", block_timeout=1)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 
@@ -17,60 +13,14 @@ from pllib.errors import TransportError
 from pllib.memory import MemoryQueue
 from pllib.shipper import Delivery, delay
 from pllib.transport import HttpTransport, retry_after
-
-
-class Receiver:
-    """A tracker that keeps what it gets; ``plan`` holds answers to give first: (status, headers, body)."""
-
-    def __init__(self) -> None:
-        self.records: list[dict[str, Any]] = []
-        self.headers: list[dict[str, str]] = []
-        self.plan: list[tuple[int, dict[str, str], bytes]] = []
-        self.reject = lambda record: None
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                receiver.headers.append(dict(self.headers))
-                status, headers, answer = receiver.plan.pop(0) if receiver.plan else receiver.take(json.loads(body))
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def take(self, batch: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
-        results = []
-        for index, record in enumerate(batch["records"]):
-            reason = self.reject(record)
-            if reason:
-                results.append({"index": index, "status": 422, "message": reason})
-            else:
-                self.records.append(record)
-        answer = {"accepted": len(batch["records"]) - len(results), "rejected": len(results), "results": results}
-        return 200, {}, json.dumps(answer).encode()
+from tests.unit.pllib.receiver import Receiver
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     found = Receiver()
     yield found
-    found.server.shutdown()
-    found.server.server_close()
+    found.stop()
 
 
 def queue(count: int) -> MemoryQueue:
