@@ -201,8 +201,9 @@ class Shipper:
     def _after_failure(self, stopping: bool) -> bool:
         if stopping and not self._answered:
             return False  # asked once more, in vain
-        self._wake.wait(max(0.0, self._next - time.monotonic()))
         self._wake.clear()
+        if self._stop_at is None:
+            self._wake.wait(max(0.0, self._next - time.monotonic()))
         if self._stop_at is None or not self._answered:
             return True
         if self._next >= self._stop_at:

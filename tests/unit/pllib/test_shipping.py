@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import random
 from collections.abc import Iterator
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 import pllib
@@ -99,6 +104,56 @@ def test_single_refused_records_are_kept_with_the_reason(receiver, tmp_path):
     sink.close()
 
 
+def test_a_refusal_of_something_that_is_no_tracker_refuses_no_record(receiver):
+    receiver.plan = [(400, {}, b"<html>The plain HTTP request was sent to HTTPS port</html>"), (422, {}, b"[]")]
+    delivery = deliver(queue(3), receiver)
+    for _ in range(2):
+        with pytest.raises(TransportError):
+            delivery.step()
+    assert delivery.refused == 0
+    assert delivery.step()
+    assert delivery.delivered == 3
+    delivery.transport.close()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 500, 502])
+def test_what_another_tracker_or_token_could_take_stays(receiver, status):
+    receiver.plan = [(status, {}, b'{"error": {"code": "x"}}')]
+    delivery = deliver(queue(2), receiver)
+    with pytest.raises(TransportError, match=str(status)):
+        delivery.step()
+    assert delivery.step()
+    assert (delivery.delivered, delivery.refused) == (2, 0)
+    delivery.transport.close()
+
+
+def test_a_failure_in_the_middle_of_halving_counts_nothing_twice(receiver):
+    refusal = (400, {}, b'{"error": "one of them"}')
+    receiver.plan = [refusal]
+    take, failures = receiver.take, iter([None, (503, {}, b"")])
+
+    def then(batch):
+        return next(failures, None) or take(batch)
+
+    receiver.take = then
+    delivery = deliver(queue(8), receiver)
+    with pytest.raises(TransportError, match="503"):
+        delivery.step()
+    assert (delivery.delivered, len(receiver.records)) == (0, 4)
+    assert delivery.step()
+    assert (delivery.delivered, delivery.refused) == (8, 0)
+    delivery.transport.close()
+
+
+def test_results_that_make_no_sense_refuse_nothing_twice(receiver):
+    results = [{"index": 1, "status": 422}, {"index": 1, "status": 422}, {"index": 99, "status": 422}, {"index": "1"}]
+    receiver.plan = [(200, {}, json.dumps({"accepted": 1, "results": results}).encode())]
+    delivery = deliver(queue(3), receiver)
+    assert delivery.step()
+    assert (delivery.delivered, delivery.refused) == (2, 1)
+    delivery.transport.close()
+
+
 def test_no_server_is_a_transport_error():
     with pytest.raises(TransportError, match=r"no answer from http://127.0.0.1:1\b") as caught:
         HttpTransport("http://127.0.0.1:1", 1.0).post("0" * 32, [b"{}"])
@@ -107,16 +162,138 @@ def test_no_server_is_a_transport_error():
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [(None, None), ("3", 3.0), ("1.5", None), ("soon", None), ("-4", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)],
+    [
+        (None, None),
+        ("", None),
+        ("3", 3.0),
+        (" 120 ", 120.0),
+        ("-4", 0.0),
+        ("3600", 3600.0),
+        ("999999999999", 999999999999.0),
+        ("9" * 400, None),
+        ("1.5", None),
+        ("1e9", None),
+        ("inf", None),
+        ("nan", None),
+        ("٣", None),
+        ("soon", None),
+        ("Thu, 01 Jan 1970 00:10:00 GMT", 0.0),
+        ("Thu, 01 Jan 1970 00:20:00 GMT", 200.0),
+        ("Thu, 01 Jan 1970 01:20:00 +0100", 200.0),
+        ("Wed, 99 Foo 2015 07:28:00 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 253402299799.0),
+    ],
 )
 def test_retry_after_is_read_as_seconds_or_date(text, seconds):
-    assert retry_after(text) == seconds
+    assert retry_after(text, now=1000.0) == seconds
+
+
+def test_a_date_in_the_past_asks_for_nothing():
+    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
 
 
 def test_delays_grow_with_full_jitter_and_are_bounded():
     upper = [delay(n, None, lambda low, high: high) for n in range(1, 9)]
     assert upper == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
+    assert [delay(n, None, lambda low, high: low) for n in range(1, 9)] == [0.0] * 8
     assert delay(9, 3.0, lambda low, high: low) == 3.0
+    assert delay(1, 3600.0, lambda low, high: low) == 600.0
+    assert delay(10_000, None, lambda low, high: high) == 10.0
+
+
+def test_waiting_leaves_the_scripts_chances_alone():
+    random.seed(1)
+    expected = random.random()
+    random.seed(1)
+    assert all(0 <= delay(n, None) <= 10 for n in range(1, 200))
+    assert random.random() == expected
+
+
+def test_the_accounting_goes_with_each_batch(receiver, tmp_path, records):
+    from tracker.records import decode_batch
+
+    schema = json.loads((Path(pllib.__file__).parent / "schema" / "capture-v1.json").read_text())
+    pllib.configure(mode="process", url=receiver.url, spool=str(tmp_path / "s"), batch_records=10, interval=0.01)
+    with pllib.workflow("w") as wf:
+        for n in range(20):
+            with wf.task("t", used={"n": n}):
+                pass
+    assert pllib.flush(10)
+    pllib.shutdown()
+    for batch in receiver.batches:
+        jsonschema.validate(batch, schema)
+        figures = batch["accounting"]
+        assert figures["accepted"] == figures["delivered"] + figures["refused"] + figures["waiting"]
+        assert figures["waiting"] >= len(batch["records"])
+        assert (figures["mode"], figures["dropped"]) == ("process", {})
+        assert decode_batch(json.dumps(batch).encode()).producer == batch["producer"]
+    last = receiver.batches[-1]
+    assert last["accounting"]["delivered"] + len(last["records"]) == 43
+    assert [batch["accounting"]["delivered"] for batch in receiver.batches[:2]] == [
+        0,
+        len(receiver.batches[0]["records"]),
+    ]
+
+
+def test_flush_is_no_reason_to_press_a_tracker_that_is_busy(receiver, tmp_path, records):
+    receiver.plan = [(503, {"Retry-After": "60"}, b"")] * 100
+    pllib.configure(mode="process", url=receiver.url, spool=str(tmp_path / "s"), interval=0.01, exit_timeout=0.2)
+    with pllib.workflow("w"):
+        pass
+    assert not pllib.flush(0.5)
+    assert not pllib.flush(0.2)
+    assert len(receiver.headers) == 1
+    pllib.shutdown()
+    assert len(receiver.headers) == 1
+    assert pllib.stats()["waiting"] == 3
+
+
+def test_flush_is_true_only_when_what_was_accepted_before_it_is_there(receiver, tmp_path, records):
+    pllib.configure(mode="process", url=receiver.url, spool=str(tmp_path / "s"), interval=0.001)
+    with pllib.workflow("w") as wf:
+        for n in range(300):
+            with wf.task("t"):
+                pass
+            if n % 3 == 0:
+                accepted = pllib.stats()["accepted"]
+                assert pllib.flush(10)
+                assert len(receiver.records) >= accepted
+    pllib.shutdown()
+
+
+def test_figures_stay_after_the_end_and_asking_starts_nothing(receiver, tmp_path, records):
+    pllib.configure(mode="process", url=receiver.url, spool=str(tmp_path / "s"))
+    pllib.stats()
+    assert not (tmp_path / "s").exists()
+    assert pllib.flush(0.1)
+    with pllib.workflow("w"):
+        pass
+    pllib.shutdown()
+    figures = pllib.stats()
+    assert (figures["accepted"], figures["delivered"], figures["waiting"]) == (3, 3, 0)
+    assert pllib.flush(0.1)
+
+
+def test_the_shipper_outlives_a_disk_that_takes_no_notes(receiver, tmp_path, records, monkeypatch):
+    pllib.configure(mode="process", url=receiver.url, spool=str(tmp_path / "s"), interval=0.01, strict=False)
+    receiver.reject = lambda record: "odd" if record["n"] % 2 else None
+    real = os.open
+
+    def open_(path, flags, *mode, **more):
+        if str(path).endswith((".new", ".refused")):
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        return real(path, flags, *mode, **more)
+
+    monkeypatch.setattr(os, "open", open_)
+    for _ in range(3):
+        with pllib.workflow("w"):
+            pass
+        assert pllib.flush(10)
+    figures = pllib.stats()
+    assert figures["accepted"] == figures["delivered"] + figures["refused"] == 7
+    assert figures["refused"] == 3
+    assert figures["errors"]["spool"] >= 1
+    pllib.shutdown()
 
 
 @pytest.mark.parametrize("mode", ["process", "memory", "node"])
