@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from . import client as _client
 from . import process_end as _process_end
+from . import this_process as _this
 from ._boundary import nothing as _nothing
 from ._boundary import shielded as _shielded
 from ._version import __version__
@@ -66,19 +66,19 @@ def configure(**settings: Any) -> None:
 
     Settings that are wrong are raised with ``strict=True``, else the call changes nothing and is counted in ``stats``.
     """
-    _client.configure(settings)
+    _this.configure(settings)
 
 
 @_shielded(_nothing)
 def store(name: str, root: str) -> None:
     """Says where a data store lies on this machine, so that paths under ``root`` are keys of it."""
-    _client.define_store(name, root)
+    _this.define_store(name, root)
 
 
 @_shielded(lambda *_: False)
 def flush(timeout: float = 5.0) -> bool:
     """Whether everything recorded until now reached the tracker within ``timeout`` seconds."""
-    client = _client.latest()
+    client = _this.latest()
     return client is None or client.flush(timeout)
 
 
@@ -88,8 +88,8 @@ def stats() -> Dict[str, Any]:
 
     At all times ``accepted = delivered + refused + waiting``. After ``shutdown`` the figures are those at the end.
     """
-    client = _client.latest()
-    return client.stats() if client is not None else _client.no_stats()
+    client = _this.latest()
+    return client.stats() if client is not None else _this.no_stats()
 
 
 @_shielded(_nothing)

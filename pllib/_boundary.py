@@ -7,6 +7,7 @@ This is the client's only broad handler. What it swallows is counted and the fir
 from __future__ import annotations
 
 import functools
+import sys
 from typing import Any, Callable, Dict, TypeVar, cast
 
 from .errors import FullError
@@ -23,9 +24,8 @@ swallowed: Dict[str, int] = {}
 def report(where: str, error: BaseException) -> None:
     """Counts an error that the script does not see, and logs the first ones."""
     swallowed[where] = count = swallowed.get(where, 0) + 1
-    if count <= LOG_LIMIT:
-        import logging
-
+    logging = sys.modules.get("logging")  # a script that does not use it has nowhere to show it
+    if count <= LOG_LIMIT and logging is not None:
         logger = logging.getLogger("pllib")
         if not logger.handlers:
             logger.addHandler(logging.NullHandler())

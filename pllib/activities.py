@@ -13,9 +13,9 @@ from contextvars import ContextVar
 from types import MappingProxyType, TracebackType
 from typing import Any, Dict, Generic, Iterable, Iterator, Mapping, Optional, Tuple, Type, TypeVar
 
-from . import client as clients
-from . import producer, values
+from . import producer, this_process, values
 from ._boundary import nothing, shielded
+from .client import Client
 from .errors import CaptureError, FullError
 from .origins import Origins
 from .process_end import at_end
@@ -47,12 +47,12 @@ def current() -> Optional[Activity]:
 
 
 def _not_begun(activity: Activity) -> Activity:
-    clients.lose("unencodable")
+    this_process.lose("unencodable")
     return activity
 
 
 def _not_ended(*_: Any) -> None:
-    clients.lose("unencodable")
+    this_process.lose("unencodable")
 
 
 class Activity:
@@ -74,10 +74,10 @@ class Activity:
     _given_output: Mapping[str, Any] = _NOTHING
     _meta: Mapping[str, Any] = _NOTHING
     _began: Optional[Tuple[int, int]] = None
-    _client: Optional[clients.Client] = None
+    _client: Optional[Client] = None
     _origins: Optional[Origins] = None
     _outer: Optional[Activity] = None
-    _sole: Optional[clients.Client] = None  # who began the workflow execution, if it belongs to that process alone
+    _sole: Optional[Client] = None  # who began the workflow execution, if it belongs to that process alone
     _match = False
     _ended = False
 
@@ -107,7 +107,7 @@ class Activity:
     @shielded(_not_begun)
     def begin(self) -> Activity:
         """Records the begin; ``with`` does this."""
-        if self._began is None and clients.current().settings.enabled:
+        if self._began is None and this_process.current().settings.enabled:
             self._begin()
         return self
 
@@ -203,7 +203,7 @@ class Activity:
     # -- records ------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        client = self._client = clients.current()
+        client = self._client = this_process.current()
         if self.parent is None:
             self.parent = _open.get() or implicit_workflow()
         parent = self.parent
@@ -221,7 +221,7 @@ class Activity:
         up = f',"up":"{parent.id}"' if parent.id else ""
         self._emit_begin(client, number, f'"id":"{self.id}"{up}')
 
-    def _emit_begin(self, client: clients.Client, number: int, identity: str) -> None:
+    def _emit_begin(self, client: Client, number: int, identity: str) -> None:
         wall, steady = time.time_ns() // 1000, time.monotonic_ns()
         self._began = wall, steady
         head = f'{{"n":{number},"op":"begin","t":{wall},"m":{steady},"kind":"{self.kind}","wf":"{self.wf}"'
@@ -251,7 +251,7 @@ class Activity:
         self._given_used = _NOTHING
 
     def _end(self, error: Optional[BaseException]) -> None:
-        client, origins = clients.current(), self._origins
+        client, origins = this_process.current(), self._origins
         if origins is None or self._began is None:
             return
         wall, steady = time.time_ns() // 1000, time.monotonic_ns()
@@ -319,7 +319,7 @@ class Workflow(Activity):
         self._wants_match = match
 
     def _begin(self) -> None:
-        client = self._client = clients.current()
+        client = self._client = this_process.current()
         number = next(client.numbers)
         shared = self._execution or client.settings.execution
         self.wf = f"{quoted(self.name)}/{quoted(shared) if shared else f'{client.producer}-{number}'}"
@@ -327,7 +327,7 @@ class Workflow(Activity):
         if shared is None and producer.many_processes():
             shared = "job"
         self._match = bool(shared) if self._wants_match is None else self._wants_match
-        self._origins = Origins(self.wf, lambda data, origins: clients.encode_data(data, origins.facts))
+        self._origins = Origins(self.wf, lambda data, origins: this_process.encode_data(data, origins.facts))
         self.person = self.person or client.settings.person
         self._emit_begin(client, number, "")
 
@@ -383,8 +383,8 @@ class Remote(Activity):
         self._began = (0, 0)
         self._ended = True
         self._match = True
-        self._client = clients.current()
-        self._origins = Origins(wf, lambda data, origins: clients.encode_data(data, origins.facts))
+        self._client = this_process.current()
+        self._origins = Origins(wf, lambda data, origins: this_process.encode_data(data, origins.facts))
 
 
 _implicit: Dict[int, Workflow] = {}

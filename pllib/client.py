@@ -1,8 +1,4 @@
-"""The client of this process: settings, identity, where records go, and the end of the process.
-
-There is one at a time, made at the first capture. A forked child gets one of its own, with an identity and a file of its
-own; nothing is shared with the parent but what both may read.
-"""
+"""A client: settings, identity, where records go, what becomes of them, and its end. A process has one: see ``this_process.py``."""
 
 from __future__ import annotations
 
@@ -12,15 +8,15 @@ import sys
 import threading
 import time
 from itertools import count
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
 
-from . import _boundary, references
+from . import _boundary
 from .encoding import MAX_RECORD, UNENCODABLE, Oversized, payload, shortened
-from .errors import ConfigurationError, FullError, SpoolError
+from .errors import FullError, SpoolError
 from .losses import Losses
-from .process_end import at_end, end_with_multiprocessing, in_forked_child
+from .process_end import end_with_multiprocessing, ended
 from .producer import producer_facts
-from .settings import Settings, default_spool, load
+from .settings import Settings, default_spool
 from .spool import CLOSED, SpoolWriter
 
 if TYPE_CHECKING:
@@ -54,14 +50,14 @@ class Client:
         self.spool = settings.spool or default_spool()
         self._deferred = settings.mode == "memory"
         self._shipper: Optional[Shipper] = None
-        self._ships = settings.mode != "disk"
+        self._ships = settings.mode != "disk" and not ended()
         self._starting = threading.RLock()
         self._ended = False
         self._beyond = 0  # records that were delivered without finding room in the sink
         self.sink: Union[SpoolWriter, MemoryQueue, SpillingQueue] = self._open_sink()
         self._syncer: Optional[Syncer] = None
         self._introduce()
-        if settings.mode == "node" and isinstance(self.sink, SpoolWriter):
+        if settings.mode == "node" and isinstance(self.sink, SpoolWriter) and not ended():
             from .syncing import Syncer
 
             self._syncer = Syncer(self.sink)
@@ -80,10 +76,12 @@ class Client:
         return SpillingQueue(queue, self._open_spill, self.encode) if chosen.full == "spill" else queue
 
     def _open_writer(self) -> Optional[SpoolWriter]:
-        import tempfile
+        writer = self._writer_in(self.spool)
+        if writer is None:
+            import tempfile
 
-        fallback = os.path.join(tempfile.gettempdir(), f"pllib-spool-{_user_id()}")
-        return self._writer_in(self.spool) or self._writer_in(fallback)
+            writer = self._writer_in(os.path.join(tempfile.gettempdir(), f"pllib-spool-{_user_id()}"))
+        return writer
 
     def _writer_in(self, folder: str) -> Optional[SpoolWriter]:
         chosen = self.settings
@@ -314,105 +312,3 @@ def _user_id() -> str:
 def stamp() -> str:
     """Both clocks, as the fields of a record: wall (microseconds) and monotonic (nanoseconds)."""
     return f'"t":{time.time_ns() // 1000},"m":{time.monotonic_ns()}'
-
-
-_client: Optional[Client] = None
-_last: Optional[Client] = None  # the one that was closed, whose figures can still be asked for
-_arguments: Dict[str, Any] = {}
-_stores: Dict[str, references.StoreRoot] = {}
-_lock = threading.RLock()
-
-
-def current() -> Client:
-    """The client of this process, started if need be."""
-    return _client if _client is not None else _start()
-
-
-def _start() -> Client:
-    global _client
-    with _lock:
-        if _client is None:
-            try:
-                settings = load(_arguments)
-            except ConfigurationError as error:
-                if _arguments.get("strict"):
-                    raise
-                _boundary.report("configuration", error)
-                settings = load({}, {})
-            _boundary.strict = settings.strict
-            _client = Client(settings)
-        return _client
-
-
-def configure(arguments: Dict[str, Any]) -> None:
-    """Takes arguments for the settings; a client that is running is closed and starts anew with them."""
-    load({**_arguments, **arguments})
-    with _lock:
-        _arguments.update(arguments)
-        if "strict" in arguments:
-            _boundary.strict = bool(arguments["strict"])
-    close()
-
-
-def latest() -> Optional[Client]:
-    """The client that runs, else the one that ran; starts none."""
-    return _client or _last
-
-
-def no_stats() -> Dict[str, Json]:
-    """The figures of a process that has recorded nothing."""
-    counts = dict.fromkeys(("accepted", "delivered", "refused", "waiting"), 0)
-    about = {"producer": None, "mode": None, "last_error": None, "spool": None, "shortened": 0}
-    return {**about, **counts, "dropped": {}, "errors": dict(_boundary.swallowed)}
-
-
-def lose(reason: str) -> None:
-    """Counts a record that could not be made."""
-    if _client is not None:
-        _client.lose(reason)
-
-
-def define_store(name: str, root: str) -> None:
-    _stores[name] = references.StoreRoot(name, os.path.abspath(root))
-
-
-def encode_data(data: references.Data, facts: Callable[[Any], Dict[str, Json]]) -> Json:
-    """Wire form of a data reference, with the state its file has now."""
-    settings = current().settings
-    store, key, local = references.locate(data.path, data.store, _stores, settings.store)
-    found: Dict[str, Json] = {"$": "data", "store": store, "key": key}
-    if data.path != key:
-        found["path"] = data.path
-    if data.version is not None:
-        found["version"] = str(data.version)
-    elif local is not None and settings.stat:
-        state = references.state_of(local)
-        if state is not None:
-            found["version"], found["size"] = state
-    if data.meaning:
-        found["as"] = data.meaning
-    if data.facts:
-        found["facts"] = facts(data.facts)
-    return found
-
-
-@at_end
-def close() -> None:
-    """Ends the client of this process; the next capture starts another."""
-    global _client, _last
-    with _lock:
-        old, _client = _client, None
-    if old is not None and old.pid == os.getpid():
-        _last = old
-        old.close()
-
-
-@in_forked_child
-def _forget() -> None:
-    """The child shares no lock, thread, file or identity with its parent."""
-    global _client, _last, _lock
-    old, _client, _last = _client, None, None
-    _lock = threading.RLock()
-    _boundary.swallowed.clear()
-    if old is not None:
-        old.abandon()

@@ -88,7 +88,9 @@ class Connection:
 
     def _connect(self) -> None:
         """Tries the host's addresses in turn, each with its share of the time."""
-        found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        # As bytes, else the codec of international names is imported, which in a forked child may wait for ever.
+        host = self._host.encode("ascii") if self._host.isascii() else self._host
+        found = socket.getaddrinfo(host, self._port, type=socket.SOCK_STREAM)
         for position, (family, kind, protocol, _, address) in enumerate(found):
             plain = socket.socket(family, kind, protocol)
             try:

@@ -15,6 +15,7 @@ from typing import Callable, List
 from ._boundary import nothing, shielded
 
 _ends: List[Callable[[], None]] = []
+_over = False
 
 
 def at_end(end: Callable[[], None]) -> Callable[[], None]:
@@ -23,18 +24,28 @@ def at_end(end: Callable[[], None]) -> Callable[[], None]:
     return end
 
 
-def in_forked_child(forget: Callable[[], None]) -> Callable[[], None]:
-    """Has ``forget`` called in every forked child before any of its code runs."""
+def around_forks(before: Callable[[], None], in_parent: Callable[[], None], in_child: Callable[[], None]) -> None:
+    """Has these called around every fork, ``in_child`` before any of the child's code runs."""
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=forget)
-    return forget
+        os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
 
 
-@atexit.register
+def ended() -> bool:
+    """Whether the process has come to its end, where threads can no longer be started."""
+    return _over
+
+
 def end_of_process() -> None:
     """Comes to the end now."""
     for end in reversed(_ends):
         shielded(nothing, always=True)(end)()
+
+
+@atexit.register
+def _at_exit() -> None:
+    global _over
+    end_of_process()
+    _over = True
 
 
 def end_with_multiprocessing() -> None:

@@ -254,7 +254,7 @@ class SpoolReader:
 
     def _read_acked(self) -> Tuple[int, int, Figures]:
         try:
-            with open(self._beside("acked"), encoding="ascii") as file:
+            with open(self._beside("acked"), encoding="utf-8") as file:
                 number, offset, *told = file.read().split(None, 2)
             return int(number), int(offset), _figures(told)
         except (OSError, ValueError):
@@ -315,7 +315,7 @@ def _write_small(path: str, text: str) -> None:
     """Replaces a small file so that a reader sees the old or the new text, whole; several may do it at once."""
     temporary = f"{path}.{os.getpid()}.{time.monotonic_ns()}.new"
     try:
-        with open(temporary, "w", encoding="ascii", opener=_private) as file:
+        with open(temporary, "w", encoding="utf-8", opener=_private) as file:
             file.write(text)
         os.replace(temporary, path)
     except OSError:

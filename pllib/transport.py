@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import re
+import time
 import zlib
 from typing import Any, Dict, List, Optional, Protocol
 from urllib.parse import urlsplit
@@ -14,6 +17,9 @@ from .exchange import Connection
 GZIP_FROM = 2000
 """Bytes from which a body is compressed; not for a tracker on this machine, where it would cost more than it saves."""
 NEAR = ("localhost", "127.0.0.1", "::1")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+DATE = re.compile(rf"\w{{3}}, (\d\d) ({'|'.join(MONTHS)}) (\d{{4}}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
+"""The one form of a date that servers send (RFC 9110, section 5.6.7)."""
 PATH = "/v1/captures"
 
 Json = Any
@@ -67,16 +73,23 @@ def retry_after(text: Optional[str], now: Optional[float] = None) -> Optional[fl
     text = (text or "").strip()
     if text.lstrip("-").isdigit() and text.isascii() and len(text) < 16:
         return max(0.0, float(text))
-    import email.utils
-    import time
-
-    parts = email.utils.parsedate_tz(text) if text else None
-    if parts is None:
+    found = DATE.fullmatch(text)
+    if found is None:
         return None
+    day, month, year, hour, minute, second = found.groups()
     try:
-        return max(0.0, email.utils.mktime_tz(parts) - (time.time() if now is None else now))
-    except (ValueError, OverflowError):
+        when = datetime.datetime(
+            int(year),
+            MONTHS.index(month) + 1,
+            int(day),
+            int(hour),
+            int(minute),
+            int(second),
+            tzinfo=datetime.timezone.utc,
+        )
+    except ValueError:
         return None
+    return max(0.0, when.timestamp() - (time.time() if now is None else now))
 
 
 class HttpTransport:

@@ -5,6 +5,7 @@ Nothing here imports numpy, pandas or a learning framework; their objects are kn
 
 from __future__ import annotations
 
+import binascii
 import math
 import os
 from typing import Any, Callable, Dict, List, Mapping, Optional, Set
@@ -59,9 +60,7 @@ def _int(value: int) -> Json:
 
 def _bytes(value: bytes) -> Json:
     if len(value) <= MAX_BYTES:
-        import base64
-
-        return tagged("bytes", base64.b64encode(value).decode("ascii"))
+        return tagged("bytes", binascii.b2a_base64(value, newline=False).decode("ascii"))
     from hashlib import sha256
 
     digest = sha256(value).hexdigest() if len(value) <= 1_000_000 else None

@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterator
 import pytest
 
 import pllib
-from pllib import _boundary, client, spool
+from pllib import _boundary, spool, this_process
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def records(tmp_path: Path) -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
     yield read
     pllib.shutdown()
-    client._arguments.clear()
-    client._stores.clear()
+    this_process._arguments.clear()
+    this_process._stores.clear()
     _boundary.strict = False
     _boundary.swallowed.clear()

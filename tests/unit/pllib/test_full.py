@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import pllib
-from pllib import client, spool
+from pllib import spool, this_process
 from pllib.errors import FullError
 
 LITTLE = {"spool_bytes": 20_000, "segment_bytes": 2_500}
@@ -78,7 +78,7 @@ def test_the_gap_stands_before_the_next_record_that_is_accepted(tmp_path):
     with pllib.workflow("w") as wf:
         fill()
         folder = str(tmp_path / "spool")
-        producer = client.current().producer
+        producer = this_process.current().producer
         for number in spool.segments(folder, producer)[:-1]:
             os.unlink(spool.segment_path(folder, producer, number))  # as when all of it was taken
         dropped = checked()["dropped"]["full"]
@@ -215,7 +215,7 @@ def test_a_closed_descriptor_is_replaced(tmp_path):
     start(tmp_path)
     with pllib.workflow("w"):
         task()
-        os.close(client.current().sink.fd)
+        os.close(this_process.current().sink.fd)
         task()
     pllib.shutdown()
     assert checked()["dropped"] == {}
@@ -277,7 +277,7 @@ def test_the_queue_in_memory_is_bounded_in_bytes(tmp_path):
             task(5_000)
     figures = checked()
     assert figures["dropped"]["full"] > 100
-    assert client.current().sink._bytes <= 101_000
+    assert this_process.current().sink._bytes <= 101_000
 
 
 def test_what_memory_still_holds_at_the_end_is_lost_and_said_so(tmp_path, capsys):
