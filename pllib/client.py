@@ -51,7 +51,8 @@ class Client:
         self._deferred = settings.mode == "memory"
         self._shipper: Optional[Shipper] = None
         self._ships = settings.mode != "disk" and not ended()
-        self._starting = threading.RLock()
+        self._started = False
+        self._lock = threading.RLock()
         self._ended = False
         self._beyond = 0  # records that were delivered without finding room in the sink
         self.sink: Union[SpoolWriter, MemoryQueue, SpillingQueue] = self._open_sink()
@@ -173,9 +174,10 @@ class Client:
             self.losses.tell(self.numbers, lambda told: self.sink.offer(*told, reserve=True), going_on)
 
     def _start_shipper(self) -> None:
-        with self._starting:
-            if self._shipper is not None or self._ended:
+        with self._lock:
+            if self._started or self._ended:
                 return
+            self._started = True  # at once: a signal's handler may capture in the middle of this
             from .shipper import Delivery, Shipper
             from .spool_reader import OwnSpool
             from .transport import HttpTransport

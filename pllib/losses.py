@@ -38,6 +38,7 @@ class Losses:
         self.dropped: Dict[str, int] = {}
         self.pending = False
         self._clock, self._steady = clock, steady
+        self._telling = False
         self._owed: List[bytes] = []
         self._gaps: Dict[str, Gap] = {}
         self._due = 0.0  # when drops that go on are told the next time, on the monotonic clock (seconds)
@@ -77,12 +78,18 @@ class Losses:
             the answer of ``put``.
         """
         with self._lock:
-            told = dict(self._gaps)
-            reason = put(self._owed + [self._record(next(numbers), why, gap) for why, gap in told.items()])
+            if self._telling:  # a signal's handler captures in the middle of this
+                return put([])
+            self._telling = True
+            told, owed = dict(self._gaps), list(self._owed)
+            try:
+                reason = put(owed + [self._record(next(numbers), why, gap) for why, gap in told.items()])
+            finally:
+                self._telling = False
             if reason is None:
-                self._owed = []
+                del self._owed[: len(owed)]
                 self._gaps = {why: gap for why, gap in map(_less(told), self._gaps.items()) if gap.drops}
-                self.pending = bool(self._gaps)
+                self.pending = bool(self._gaps or self._owed)
             if going_on:
                 self._wait = min(2 * self._wait or FIRST_TELLING, 3600.0)
                 self._due = self._steady() / 1e9 + self._wait
