@@ -252,8 +252,8 @@ class Client:
         self._ended = True
         self._tell_losses(going_on=False)
         untold = self._ship_rest()
-        if self._syncer is None or self._syncer.stop(SYNC_SECONDS):
-            self.sink.close()
+        synced = self._syncer is None or self._syncer.stop(SYNC_SECONDS)
+        self.sink.close(synced)
         if self._shipper is not None:
             source = self._shipper.delivery.source
             source.save() if self.accounting()["waiting"] else source.finish()

@@ -107,7 +107,7 @@ class MemoryQueue:
     def refuse(self, refused: List[Dict[str, object]]) -> None:
         """Refused records end here: there is no disk to keep them on."""
 
-    def close(self) -> None:
+    def close(self, synced: bool = True) -> None:
         """Ends it; what is offered after this is not taken."""
         with self._lock:
             self._closed = True
@@ -191,7 +191,7 @@ class SpillingQueue:
         if self._reader is not None:
             self._reader.refuse(refused)
 
-    def close(self) -> None:
+    def close(self, synced: bool = True) -> None:
         """Ends it: what is left in memory goes to the files."""
         self.memory.close()
         while True:

@@ -115,12 +115,10 @@ class SpoolWriter:
         size = len(frame)
         with self._lock:
             if size > self._room and not self._make_room(size, reserve):
-                return FULL
+                return CLOSED if self._closed else FULL
             try:
                 done = os.write(self.fd, b"\n" + frame if self._torn else frame)
             except OSError as error:
-                if self._closed:
-                    return CLOSED
                 done = self._written_elsewhere(error, frame)
             self._room -= done
             if done != size and not self._whole(done, size):
@@ -130,6 +128,8 @@ class SpoolWriter:
 
     def _make_room(self, size: int, reserve: bool) -> bool:
         """Begins the next file when this one is full; whether the spool may grow by ``size``."""
+        if self._closed:
+            return False
         self._written += self._granted - self._room
         self._granted = self._room = 0
         if self._written >= self._segment_bytes:
@@ -197,12 +197,14 @@ class SpoolWriter:
             self.accepted -= count
             self._before -= count
 
-    def close(self) -> None:
-        """Ends writing; what is offered after this is not taken."""
+    def close(self, synced: bool = True) -> None:
+        """Ends writing; what is offered after this is not taken. The file stays open where a sync of it hangs."""
         with self._lock:
             self._closed = True
+            self._written += self._granted - self._room
+            self._granted = self._room = 0
             self.counts[self.number] = self.accepted - self._before
-            if self.fd >= 0:
+            if self.fd >= 0 and synced:
                 os.close(self.fd)
                 self.fd = -1
 

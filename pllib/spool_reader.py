@@ -238,10 +238,14 @@ class SpoolReader:
             return False
         if self._size(newest) > (self._offset if newest == self._number else 0):
             return False
+        return not self._written_to(newest)
+
+    def _written_to(self, number: int) -> bool:
+        """Whether some process may still write to a file."""
         try:
-            return holder(segment_path(self.spool, self.producer, newest)) == DEAD
+            return holder(segment_path(self.spool, self.producer, number)) != DEAD
         except OSError:
-            return False
+            return True
 
     def _size(self, number: int) -> int:
         try:
@@ -300,6 +304,9 @@ class OwnSpool(SpoolReader):
         if not self.left():
             self._count_lost(self._writer.number + 1)
         super().finish()
+
+    def _written_to(self, number: int) -> bool:
+        return False  # the writer was ours, and has ended
 
     def _count_lost(self, before: int) -> None:
         """Records in earlier files that never could be read: damaged, cut or taken away."""

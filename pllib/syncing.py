@@ -21,7 +21,9 @@ class Syncer:
         fsync: brings a file to the disk.
     """
 
-    def __init__(self, writer: SpoolWriter, fsync: Callable[[int], None] = os.fsync, period: float = PERIOD) -> None:
+    def __init__(
+        self, writer: SpoolWriter, fsync: Callable[[int], None] = lambda fd: os.fsync(fd), period: float = PERIOD
+    ) -> None:
         self._writer, self._fsync, self._period = writer, fsync, period
         self._synced = self._folders_at = 0
         self._stop = threading.Event()

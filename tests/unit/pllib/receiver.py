@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -16,6 +17,7 @@ class Receiver:
     Attributes:
         plan: answers to give first: (status, headers, body).
         answers_a_connection: after so many it closes the connection without a word.
+        pause: seconds before each answer.
     """
 
     def __init__(self) -> None:
@@ -24,18 +26,21 @@ class Receiver:
         self.headers: list[dict[str, str]] = []
         self.plan: list[tuple[int, dict[str, str], bytes]] = []
         self.answers_a_connection = 1_000_000
+        self.pause = 0.0
         self.reject: Callable[[dict[str, Any]], str | None] = lambda record: None
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             answered = 0
+            disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 receiver.headers.append(dict(self.headers))
+                time.sleep(receiver.pause)
                 status, headers, answer = receiver.plan.pop(0) if receiver.plan else receiver.take(json.loads(body))
                 self.send_response(status)
                 for name, value in headers.items():
