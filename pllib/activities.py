@@ -420,14 +420,16 @@ def _checked_stage(stage: Optional[str]) -> Optional[str]:
 
 
 def _named(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The mapping with names that are text (nearly always it is the very one)."""
+    """The mapping with names that are text, and not too long (nearly always it is the very one)."""
     try:
-        "".join(given)  # the quickest way to see that all are text
-    except TypeError:
-        pass
-    else:
-        if "" not in given:
+        names = "".join(given)  # the quickest way to see that all are text
+        if len(names) <= values.MAX_NAME and names.isascii() and "" not in given:
             return given
+        names.encode("utf-8")
+    except (TypeError, UnicodeEncodeError):
+        return {values.bounded_name(name): value for name, value in given.items()}
+    if "" not in given and len(max(given, key=len, default="")) <= values.MAX_NAME:
+        return given
     return {values.bounded_name(name): value for name, value in given.items()}
 
 

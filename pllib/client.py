@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
 
 from . import _boundary
-from .encoding import MAX_RECORD, UNENCODABLE, Oversized, payload, shortened
+from .encoding import UNENCODABLE, Oversized, fits, payload, shortened
 from .errors import FullError, SpoolError
 from .losses import Losses
 from .process_end import end_with_multiprocessing, ended
@@ -135,7 +135,7 @@ class Client:
         """A record's payload; ``None``, and counted as dropped, when it cannot be made."""
         try:
             encoded = payload(head, parts)
-            if len(encoded) <= MAX_RECORD:
+            if fits(encoded):
                 return encoded
             self.shortened += 1
             return shortened(head, parts)

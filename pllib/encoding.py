@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Callable, Dict, Iterable
 
 Json = Any
 MAX_RECORD = 4_000_000
 """Bytes of a record; the values of a larger one are replaced by what they are."""
+MAX_NODES = 100_000
+"""Values in a record, of values too, likewise; a tracker takes no more."""
+SURROGATE_PAIR = re.compile(r"\\ud[89ab]..\\ud[c-f]..")
 
 UNENCODABLE = (ValueError, TypeError, ArithmeticError, AttributeError, LookupError, RecursionError, MemoryError)
 """What encoding raises for parts that cannot be had as JSON."""
 
 
 class Oversized(ValueError):
-    """The record is larger than ``MAX_RECORD``, also without its values."""
+    """The record is too large for a tracker, also without its values."""
 
 
 def _make_chunks() -> Callable[[Any, int], Iterable[str]]:
@@ -52,9 +56,8 @@ def payload(head: str, parts: Dict[str, Json]) -> bytes:
         text = head
         for name, value in parts.items():
             text += f',"{name}":{"".join(_chunks(value, 0))}'
-        if "\\ud" in text:
-            text.encode("ascii")
-            json.loads(text + "}").__repr__().encode("utf-8")
+        if "\\ud" in text and "\\ud" in SURROGATE_PAIR.sub("", text):
+            json.dumps(json.loads(text + "}"), ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         text = _marked(head, parts)
     return (text + "}").encode("ascii")
@@ -76,6 +79,28 @@ def _marked(head: str, parts: Dict[str, Json]) -> str:
     return text
 
 
+def fits(encoded: bytes) -> bool:
+    """Whether a record is within the bounds of a tracker."""
+    if len(encoded) <= MAX_NODES:
+        return True
+    if len(encoded) > MAX_RECORD:
+        return False
+    most = encoded.count(b",") + encoded.count(b"[") + encoded.count(b"{") + 1
+    return most <= MAX_NODES or _nodes(json.loads(encoded)) <= MAX_NODES
+
+
+def _nodes(value: Json) -> int:
+    count, stack = 0, [value]
+    while stack:
+        found = stack.pop()
+        count += 1
+        if type(found) is dict:
+            stack.extend(found.values())
+        elif type(found) is list:
+            stack.extend(found)
+    return count
+
+
 def shortened(head: str, parts: Dict[str, Json]) -> bytes:
     """The record with its values replaced by what they are.
 
@@ -91,7 +116,7 @@ def shortened(head: str, parts: Dict[str, Json]) -> bytes:
         for name, value in parts.items()
     }
     encoded = payload(head, less)
-    if len(encoded) > MAX_RECORD:
+    if not fits(encoded):
         raise Oversized(f"a record of {len(encoded)} bytes")
     return encoded
 

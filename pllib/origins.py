@@ -10,6 +10,7 @@ import weakref
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from . import values as wire
+from ._boundary import shielded
 from .references import Data, Handle, Marked
 
 Origin = Tuple[str, str]
@@ -20,6 +21,7 @@ EncodeData = Callable[[Data, "Origins"], Json]
 
 MAX_REMEMBERED = 50_000
 MAX_CANDIDATES = 8
+LONG_TEXT = 1000
 
 _SCALARS = frozenset((str, float, int, bool))
 
@@ -29,7 +31,7 @@ class Structure:
 
 
 class Origins:
-    """What one workflow execution has generated in this process, bounded to the newest ``MAX_REMEMBERED`` values or so.
+    """What one workflow execution has generated in this process: the newest ``MAX_REMEMBERED`` values or so, of long texts fewer.
 
     Args:
         wf: wire id of the workflow execution.
@@ -57,11 +59,11 @@ class Origins:
         links: Links = {}
         for name, value in given.items():
             kind = type(value)
-            if kind in _SCALARS:
+            if kind is float or (kind in _SCALARS and (kind is bool or _short(value))):
                 table = by_type[kind].get(name)
                 origin = None if table is None else table.get(value)
                 if origin is None:
-                    found[name] = value if kind is not str or len(value) < 1000 else wire.exact(value)
+                    found[name] = value
                 elif type(origin) is not str:
                     found[name] = _reference(name, value, origin)
                 elif origin in links:
@@ -80,8 +82,10 @@ class Origins:
         found: Dict[str, Json] = {}
         for name, value in given.items():
             kind = type(value)
-            if kind in _SCALARS:
-                found[name] = value if kind is not str or len(value) < 1000 else wire.exact(value)
+            if kind is float or (kind in _SCALARS and (kind is bool or _short(value))):
+                found[name] = value
+                if kind is str:
+                    self._remembered += len(value) >> 6
                 table = by_type[kind].get(name)
                 if table is None:
                     table = by_type[kind][name] = {}
@@ -105,6 +109,7 @@ class Origins:
     def facts(self, given: Mapping[str, Any]) -> Dict[str, Json]:
         return {wire.bounded_name(name): self.encode(value) for name, value in given.items()}
 
+    @shielded(lambda self, name, value: wire.unreadable(value), always=True)
     def _used_object(self, name: str, value: Any) -> Json:
         if isinstance(value, Handle):
             reference = {"$": "ref", "id": value.id, "name": value.name}
@@ -117,7 +122,7 @@ class Origins:
         if known is not None and known[0]() is value:
             return {"$": "ref", "id": known[1], "name": known[2]}
         encoded = self._path_or_value(value)
-        if type(encoded) in _SCALARS:  # numpy's numbers, enum members: the same as Python's
+        if _plain(encoded):  # numpy's numbers, enum members: the same as Python's
             return self._used_one(name, encoded)
         origin = self._by_type[Structure].get(name, {}).get(_key(encoded))
         return encoded if origin is None else _reference(name, encoded, origin)
@@ -126,6 +131,7 @@ class Origins:
         found, links = self.used({name: value})
         return found[name] if found else _reference(name, value, next(iter(links)))
 
+    @shielded(lambda self, name, value, identifier: wire.unreadable(value), always=True)
     def _generated_object(self, name: str, value: Any, identifier: str) -> Json:
         if isinstance(value, Handle):
             value = value.value
@@ -135,7 +141,7 @@ class Origins:
         if isinstance(value, Data):
             return self._encode_data(value, self)
         encoded = self._path_or_value(value)
-        if type(encoded) in _SCALARS:
+        if encoded is None or _plain(encoded):
             return self.generated({name: encoded}, identifier)[name]
         if isinstance(encoded, dict) and encoded["$"] == "summary":
             self._remember_object(name, value, identifier)
@@ -163,7 +169,11 @@ class Origins:
             alive: Callable[[], Optional[Any]] = weakref.ref(value, self._forgetter(id(value)))
         except TypeError:
             return  # cannot be watched, so an address taken again could not be told apart
-        self._by_object[id(value)] = (alive, identifier, name)
+        objects = self._by_object
+        objects[id(value)] = (alive, identifier, name)
+        if len(objects) > MAX_REMEMBERED:
+            for address in list(objects)[: MAX_REMEMBERED // 2]:
+                objects.pop(address, None)
 
     def _forgetter(self, address: int) -> Callable[[Any], None]:
         objects = self._by_object
@@ -171,7 +181,7 @@ class Origins:
         def forget(reference: Any) -> None:
             known = objects.get(address)
             if known is not None and known[0] is reference:
-                del objects[address]
+                objects.pop(address, None)
 
         return forget
 
@@ -198,5 +208,17 @@ def _reference(name: str, encoded: Json, origin: Union[str, List[str]]) -> Json:
     return {"$": "among", "v": encoded, "of": [[identifier, name] for identifier in origin]}
 
 
-def _key(encoded: Json) -> str:
-    return repr(encoded)
+def _key(encoded: Json) -> Union[str, Tuple[int, int]]:
+    """What a structure is known by: its text, of a long one only hash and length, so that it takes no memory."""
+    text = repr(encoded)
+    return text if len(text) < 100 else (hash(text), len(text))
+
+
+def _short(value: Union[int, str]) -> bool:
+    """Whether a number or text can go on the wire, and be remembered, as it is."""
+    return len(value) < LONG_TEXT if type(value) is str else -wire.INT64 <= value < wire.INT64  # type: ignore[operator]
+
+
+def _plain(encoded: Json) -> bool:
+    kind = type(encoded)
+    return kind is float or kind is bool or (kind in (int, str) and _short(encoded))

@@ -38,7 +38,6 @@ def _import_the_rest(settings: Settings) -> None:
 
     A child that is forked while another thread imports something would wait for ever should it want to import the same.
     """
-    import hashlib  # noqa: F401
     import urllib.parse  # noqa: F401
 
     from . import memory, shipper, syncing, transport  # noqa: F401

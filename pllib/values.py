@@ -17,8 +17,11 @@ Json = Any
 PLAIN = frozenset((str, float, int, bool, type(None)))
 MAX_TEXT = 100_000
 MAX_BYTES = 1024
+MAX_NAME = 500
 MAX_DEPTH = 32
 MAX_NODES = 20_000
+SUMMARY_NODES = 5
+"""What a summary counts for."""
 INT64 = 2**63
 
 
@@ -28,8 +31,12 @@ def tagged(kind: str, value: Json) -> Json:
 
 def summary(value: Any, **facts: Json) -> Json:
     """A description in place of the value: its type and what else is said of it."""
-    kind = type(value)
-    return tagged("summary", {"type": f"{kind.__module__}.{kind.__qualname__}", **facts})
+    return tagged("summary", {"type": _type_name(type(value)), **facts})
+
+
+@shielded(lambda kind: "(its type has no name)", always=True)
+def _type_name(kind: type) -> str:
+    return _utf8(f"{kind.__module__}.{kind.__qualname__}"[:500])
 
 
 def _text(value: str) -> Json:
@@ -93,8 +100,9 @@ class _Walk:
         if type(value) in EXACT:
             return EXACT[type(value)](value)
         if isinstance(value, (Mapping, list, tuple, set, frozenset)) and not hasattr(value, "_fields"):
-            if depth >= MAX_DEPTH or self.left <= 0 or id(value) in self.open:
-                reason = "circular" if id(value) in self.open else "deep" if depth >= MAX_DEPTH else "large"
+            reason = self._cut(value, depth)
+            if reason:
+                self.left -= SUMMARY_NODES
                 return summary(value, cut=reason)
             self.open.add(id(value))
             try:
@@ -102,6 +110,15 @@ class _Walk:
             finally:
                 self.open.discard(id(value))
         return self.thing(value, depth)
+
+    def _cut(self, value: Any, depth: int) -> Optional[str]:
+        """Why a container is not gone into, if it is not."""
+        if id(value) in self.open:
+            return "circular"
+        if depth >= MAX_DEPTH:
+            return "deep"
+        large = self.left <= 0 or (isinstance(value, (set, frozenset)) and len(value) > MAX_NODES)
+        return "large" if large else None
 
     def _children(self, value: Any, depth: int) -> Json:
         if isinstance(value, Mapping):
@@ -125,9 +142,9 @@ class _Walk:
     def _key(key: Any, taken: Mapping[str, Json]) -> str:
         """A key as text, kept apart from another key with the same text (1 and "1")."""
         text = _utf8(key) if isinstance(key, str) else f"{type(key).__name__}:{_shown(key)}"
-        while text in taken:
+        if text in taken:
             text += "'"
-        return text
+        return text if text not in taken else f"{text}{len(taken)}"
 
     def thing(self, value: Any, depth: int) -> Json:
         """An object that is neither plain nor a container."""
@@ -136,6 +153,7 @@ class _Walk:
             if found is not _UNKNOWN:
                 plain = type(found) in EXACT or (isinstance(found, dict) and "$" in found)
                 return found if plain else self.structure(found, depth + 1)
+        self.left -= SUMMARY_NODES
         return _described(value)
 
 
@@ -167,7 +185,12 @@ def _array_scalar(value: Any) -> Any:
     """numpy's scalars and zero-dimensional tensors as Python's, where nothing is lost."""
     if getattr(value, "shape", None) != () or not hasattr(value, "item"):
         return _UNKNOWN
+    kind = str(getattr(value, "dtype", ""))
+    if hasattr(value, "mask"):
+        return _UNKNOWN  # of a masked value there is nothing to be had
     item = value.item()
+    if kind.startswith(("datetime64", "timedelta64")) and (item is None or type(item) is int):
+        return summary(value, dtype=kind, text=str(value))  # not a time, or finer than Python's times
     if type(item) in EXACT:
         return EXACT[type(item)](item)
     return _time(item) if type(item).__module__ == "datetime" else _UNKNOWN
@@ -204,7 +227,7 @@ def _described(value: Any) -> Json:
     return summary(value, **facts)
 
 
-@shielded(lambda value: "(its text could not be made)")
+@shielded(lambda value: "(its text could not be made)", always=True)
 def _shown(value: Any) -> str:
     return _utf8(repr(value)[:200])
 
@@ -232,19 +255,20 @@ def _user_dollar(value: Any) -> bool:
     return isinstance(value, Mapping) and "$" in value
 
 
-def _unreadable(value: Any) -> Json:
+def unreadable(value: Any) -> Json:
+    """The summary of a value that cannot be looked at without an error."""
     return summary(value, cut="unreadable")
 
 
-@shielded(_unreadable)
+@shielded(unreadable, always=True)
 def _encode(value: Any) -> Json:
     return _Walk().structure(value, 0)
 
 
 def bounded_name(name: Any) -> str:
-    """An attribute's name as text of 1 to 500 characters."""
+    """An attribute's name as text of 1 to ``MAX_NAME`` characters."""
     text = _utf8(name if isinstance(name, str) else _shown(name))
-    return (text if len(text) <= 500 else text[:499] + "…") or "_"
+    return (text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…") or "_"
 
 
 def optional_text(value: Any) -> Optional[str]:
