@@ -58,5 +58,5 @@ class TransportError(PllibError):
 
     @property
     def permanent(self) -> bool:
-        """Whether sending the same bytes again cannot help."""
-        return self.from_tracker and self.status in (400, 413, 415, 422)
+        """Whether sending the same bytes again cannot help; too many of them (413) a proxy may say, too."""
+        return self.status == 413 or (self.from_tracker and self.status in (400, 415, 422))

@@ -11,12 +11,11 @@ import re
 import sys
 import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
-from urllib.parse import urlsplit
 
 from .errors import ConfigurationError, TransportError
 from .settings import Settings
 from .shipper import delay
-from .transport import GZIP_FROM, HttpTransport, gzipped
+from .transport import HttpTransport
 
 BATCH_RECORDS = 500
 BATCH_BYTES = 2_000_000
@@ -48,9 +47,7 @@ class Damage(NamedTuple):
 class LogTransport(HttpTransport):
     """Posts to ``{url}/retrospective-provenance``; the arguments are those of ``HttpTransport``."""
 
-    def __init__(self, url: str, timeout: float, token: Any = None, ca: Any = None) -> None:
-        super().__init__(url, timeout, token, ca)
-        self._path = urlsplit(url).path.rstrip("/") + "/retrospective-provenance"
+    route = "/retrospective-provenance"
 
     def send(self, lines: Sequence[Line]) -> Dict[str, Any]:
         """The tracker's answer to the records of some lines.
@@ -58,14 +55,7 @@ class LogTransport(HttpTransport):
         Raises:
             TransportError: they were not taken.
         """
-        body = b"[%b]" % b",".join(line.inner for line in lines)
-        headers = {"Content-Type": "application/json"}
-        if len(body) >= GZIP_FROM:
-            body = gzipped(body)
-            headers["Content-Encoding"] = "gzip"
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
-        return self._exchange(body, headers)
+        return self._exchange(b"[%b]" % b",".join(line.inner for line in lines))
 
 
 def ship_files(

@@ -39,12 +39,19 @@ def _add_ship(commands: Any) -> None:
     )
     parser = add_command(commands, "ship", ship, text, "pllib ship ~/.local/state/pllib/spool --url http://node7:8470")
     parser.add_argument("folder", nargs="?", help=FOLDER)
+    parser.add_argument("files", nargs="*", help="with --format provlake: log files of the ProvLake client")
+    parser.add_argument("--format", choices=("spool", "provlake"), default="spool", help="what is sent (spool)")
     parser.add_argument("--retry", type=float, default=0.0, metavar="SECONDS", help="go on trying for so long")
     parser.add_argument("--keep", action="store_true", help="leave files in place that were sent")
     add_tracker_options(parser)
 
 
 def ship(chosen: argparse.Namespace) -> int:
+    if chosen.format == "provlake":
+        from .provlake_log import ship_files
+
+        paths = [*filter(None, [chosen.folder]), *chosen.files]
+        return ship_files(paths, settings_of(chosen), chosen.retry, _show)
     from .ship import Shipment, Totals
     from .transport import HttpTransport
 
@@ -73,6 +80,12 @@ def ship(chosen: argparse.Namespace) -> int:
     if failed is not None:
         raise failed
     return 1 if totals.refused or totals.problems else 0
+
+
+def _show(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{text}")
+        sys.stderr.flush()
 
 
 def _shipped(totals: Any) -> str:

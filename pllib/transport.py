@@ -101,6 +101,8 @@ class HttpTransport:
         ca: file of certificate authorities for ``https``; else the system's.
     """
 
+    route = PATH
+
     def __init__(self, url: str, timeout: float, token: Optional[str] = None, ca: Optional[str] = None) -> None:
         parts = urlsplit(url)
         secure = parts.scheme == "https"
@@ -113,7 +115,7 @@ class HttpTransport:
         )
         netloc = parts.netloc.rpartition("@")[2]
         lines = [
-            f"POST {parts.path.rstrip('/')}{PATH} HTTP/1.1",
+            f"POST {parts.path.rstrip('/')}{self.route} HTTP/1.1",
             f"Host: {netloc}",
             f"User-Agent: pllib/{__version__}",
             "Content-Type: application/json",
@@ -130,7 +132,10 @@ class HttpTransport:
             raise self._no_answer(error) from error
 
     def post(self, producer: str, payloads: List[bytes], accounting: Optional[Json] = None) -> Dict[str, Any]:
-        body = body_of(producer, payloads, accounting)
+        return self._exchange(body_of(producer, payloads, accounting))
+
+    def _exchange(self, body: bytes) -> Dict[str, Any]:
+        """The tracker's answer to a body of JSON. Raises ``TransportError`` when it was not taken."""
         coding = b""
         if len(body) >= GZIP_FROM and self._host not in NEAR:
             body, coding = gzipped(body), b"Content-Encoding: gzip\r\n"
