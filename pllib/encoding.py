@@ -126,7 +126,7 @@ _LIGHT = frozenset((int, float, bool, type(None)))
 
 def weight(head: str, parts: Dict[str, Json]) -> int:
     """About how many bytes of memory the record takes before it is encoded; rather more than less."""
-    total = 700 + len(head)
+    total = 500 + len(head)
     for name, value in parts.items():
         if name == "links":  # lists of names that others hold too
             total += 300 + 200 * len(value) + 10 * sum(map(len, value.values()))
@@ -138,13 +138,13 @@ def weight(head: str, parts: Dict[str, Json]) -> int:
 def _weight(value: Json) -> int:
     kind = type(value)
     if kind is dict:
-        total = 300 + 130 * len(value)
+        total = 250 + 100 * len(value)
         inside = value.values()
     elif kind is list:
         total = 100 + 50 * len(value)
         inside = value
     else:
-        return 80 + 4 * len(value) if kind is str else 80
+        return 80 + len(value) * (1 if value.isascii() else 4) if kind is str else 80
     if not _LIGHT.issuperset(map(type, inside)):
         for item in inside:
             total += _weight(item)
