@@ -11,7 +11,7 @@ from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Union
 
 from .encoding import weight
 from .spool import CLOSED, FULL, Batch, SpoolWriter
-from .spool_reader import STEP_RECORDS, OwnSpool, breathe
+from .spool_reader import STEP_RECORDS, OwnSpool, breathe, nothing
 
 Parts = Tuple[str, Dict[str, Any]]
 Item = Union[bytes, Parts]
@@ -39,6 +39,7 @@ class MemoryQueue:
         self._in_flight: List[bytes] = []
         self._bytes = self._flying = 0  # memory of all, and of those in flight
         self._closed = False
+        self._pause = breathe
         self._lock = threading.RLock()
 
     def offer(self, item: Item, *more: Item, reserve: bool = False) -> Optional[str]:
@@ -73,6 +74,14 @@ class MemoryQueue:
         """Whether there is something to take."""
         return bool(self._queue or self._in_flight)
 
+    def waiting(self) -> int:
+        """How many records there are to take."""
+        return len(self._queue) + len(self._in_flight)
+
+    def hurry(self) -> None:
+        """Makes no more pauses, since the script has come to its end."""
+        self._pause = nothing
+
     def take(self, max_records: int, max_bytes: int) -> Optional[Batch]:
         """The oldest records; they stay until they are ``done``."""
         while len(self._in_flight) < max_records and self._flying < max_bytes:
@@ -82,7 +91,7 @@ class MemoryQueue:
                 break
             self._fly(size, item if type(item) is bytes else self._encode(*item))
             if not len(self._in_flight) % STEP_RECORDS:
-                breathe()
+                self._pause()
         if not self._in_flight:
             return None
         return Batch(self.producer, self._in_flight[:max_records], (0, 0), 0)
@@ -175,6 +184,14 @@ class SpillingQueue:
 
     def ready(self) -> bool:
         return self.memory.ready() or (self._reader is not None and self._reader.ready())
+
+    def waiting(self) -> int:
+        return self.memory.waiting() + (self._reader.waiting() if self._reader is not None else 0)
+
+    def hurry(self) -> None:
+        self.memory.hurry()
+        if self._reader is not None:
+            self._reader.hurry()
 
     def take(self, max_records: int, max_bytes: int) -> Optional[Batch]:
         """Records from memory, and when there are none from the files."""

@@ -40,7 +40,7 @@ class Settings(NamedTuple):
     execution: Optional[str] = None
     interval: float = 0.1
     batch_records: int = 2000
-    batch_bytes: int = 1_000_000
+    batch_bytes: int = 250_000
     queue_records: int = 20_000
     queue_bytes: int = 32_000_000
     segment_bytes: int = 8_000_000

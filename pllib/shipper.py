@@ -21,6 +21,10 @@ LONGEST_DELAY = 10.0
 LONGEST_ASKED = 600.0
 """A server that asks to wait longer is asked again after this."""
 
+QUIET_RECORDS = 10
+BUSY_LOOKS = 10
+FULL_BATCH = 2000
+
 Json = Any
 
 
@@ -46,6 +50,10 @@ class OwnSource(Source, Protocol):
     """A source of this process, which knows without looking whether there is something."""
 
     def ready(self) -> bool: ...
+
+    def waiting(self) -> int: ...
+
+    def hurry(self) -> None: ...
 
 
 def uniform(low: float, high: float) -> float:
@@ -146,7 +154,8 @@ def _refused(payloads: List[bytes], results: List[Dict[str, Any]]) -> List[Dict[
 class Shipper:
     """The background thread that delivers while the script runs.
 
-    It looks at the source every ``interval`` seconds rather than being woken, so a capture call costs nothing here.
+    It looks at the source every ``interval`` seconds rather than being woken, so a capture call costs nothing here. While a script captures
+    much, it ships only every tenth time, or when a whole batch waits: the two share the interpreter, and each exchange may hold up calls.
     """
 
     def __init__(self, delivery: Delivery, source: OwnSource, interval: float) -> None:
@@ -157,6 +166,7 @@ class Shipper:
         self._stop_at: Optional[float] = None
         self._last: List[bytes] = []
         self._failures = 0
+        self._found = 0  # by the last round
         self._answered = False  # whether the last failure was an answer, not the lack of one
         self._next = 0.0  # when to try again after it
         self._thread = threading.Thread(target=self._run, name="pllib-shipper", daemon=True)
@@ -177,6 +187,7 @@ class Shipper:
             last: records that the source has no room for, delivered when all else is.
         """
         self._last = last
+        self._source.hurry()
         self._stop_at = time.monotonic() + timeout
         self._wake.set()
         self._thread.join(timeout)
@@ -194,7 +205,9 @@ class Shipper:
         """Waits for the next round; ``False`` when there is to be none."""
         if stopping:
             return self._source.ready()
-        self._wake.wait(self._interval)
+        for _ in range(BUSY_LOOKS if self._found > QUIET_RECORDS else 1):
+            if self._wake.wait(self._interval) or self._source.waiting() >= FULL_BATCH:
+                break
         self._wake.clear()
         return True
 
@@ -214,15 +227,18 @@ class Shipper:
     @shielded(lambda self, stopping: self._failed("an error of its own", None), always=True)
     def _round(self, stopping: bool) -> None:
         """Delivers until nothing is left or something fails."""
+        before = self.delivery.delivered
         try:
             if self._source.ready() or self._last:
                 self.delivery.transport.open()
                 while self.delivery.step():
-                    breathe()
+                    if self._stop_at is None:
+                        breathe()
             if stopping and self._last:
                 self.delivery.post(self._last)
                 self._last = []
             self._failures = 0
+            self._found = self.delivery.delivered - before
         except TransportError as error:
             if not self._failures:
                 report("shipping", error)
