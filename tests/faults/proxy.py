@@ -10,8 +10,10 @@ It listens on one port for as long as it lives, so that a service can seem to go
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import itertools
+import json
 import random
 import socket
 import threading
@@ -42,6 +44,8 @@ class Reply(NamedTuple):
     body: bytes
     pause: float = 0.0
     """Seconds before each byte of the reply."""
+    raw: bytes | None = None
+    """Sent as it is in place of all the others, after which the connection is closed."""
 
 
 Behaviour = Callable[["Proxy", Request], Reply]
@@ -63,6 +67,44 @@ def black_hole(proxy: Proxy, request: Request) -> Reply:
     """Takes the request and never answers, for as long as the relay lives."""
     proxy.ended.wait(TIMEOUT)
     return SILENCE
+
+
+def slow(seconds: float, behaviour: Behaviour = relay) -> Behaviour:
+    """Behaves in the given way, so many seconds later."""
+
+    def behave(proxy: Proxy, request: Request) -> Reply:
+        proxy.ended.wait(seconds)
+        return behaviour(proxy, request)
+
+    return behave
+
+
+def raw(data: bytes) -> Behaviour:
+    """These bytes to everything, then the connection is closed; the service is not asked."""
+    return lambda proxy, request: SILENCE._replace(raw=data)
+
+
+def hanging_up(proxy: Proxy, request: Request) -> Reply:
+    """The service's answer, and then the connection is closed without having said so, as a server does with idle ones."""
+    return SILENCE._replace(raw=_bytes_of(proxy.forward(request)))
+
+
+def keeping(records: dict[tuple[str, int], bytes], behaviour: Behaviour = relay) -> Behaviour:
+    """Behaves in the given way and notes each capture record that comes by: producer and number to its JSON."""
+
+    def behave(proxy: Proxy, request: Request) -> Reply:
+        if request.path.endswith("/v1/captures"):
+            batch = json.loads(plain_body(request))
+            for record in batch["records"]:
+                records[batch["producer"], record["n"]] = json.dumps(record).encode()
+        return behaviour(proxy, request)
+
+    return behave
+
+
+def plain_body(request: Request) -> bytes:
+    """The body of a request, inflated where it was compressed."""
+    return gzip.decompress(request.body) if request.headers.get("content-encoding") == "gzip" else request.body
 
 
 def dripping(seconds: float) -> Behaviour:
@@ -174,6 +216,7 @@ class Proxy:
                     self.counts["bytes"] += len(request.body)
                     reply = self._behaviour(self, request)
                     if reply.status is None:
+                        connection.sendall(reply.raw or b"")
                         _break(connection)
                         return
                     self.counts[f"{reply.status}"] += 1
@@ -185,10 +228,7 @@ class Proxy:
                 self._connections.discard(connection)
 
     def _send(self, connection: socket.socket, reply: Reply) -> None:
-        lines = [f"HTTP/1.1 {reply.status} told"]
-        headers = {"Content-Length": str(len(reply.body)), **reply.headers}
-        lines += [f"{name}: {text}" for name, text in headers.items()]
-        data = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + reply.body
+        data = _bytes_of(reply)
         if not reply.pause:
             connection.sendall(data)
             return
@@ -196,6 +236,13 @@ class Proxy:
             if self.ended.wait(reply.pause):
                 return
             connection.sendall(data[position : position + 1])
+
+
+def _bytes_of(reply: Reply) -> bytes:
+    """A reply as it goes over the wire."""
+    headers = {"Content-Length": str(len(reply.body)), **reply.headers}
+    lines = [f"HTTP/1.1 {reply.status} told", *(f"{name}: {text}" for name, text in headers.items())]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + reply.body
 
 
 def _read(stream: object, numbers: itertools.count[int]) -> Request | None:

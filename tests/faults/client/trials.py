@@ -1,0 +1,387 @@
+"""Trials of one fault: scripts that are run and harmed, and the account of what became of their records.
+
+What was accepted is read from the side files (see ``workload.py``), what was delivered from the store, what is on disk
+from the spool. A record is known by its unit: ``b`` or ``e`` (begin or end of a task) and the value it carries.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+
+from pllib import spool
+from tests.faults.ledger import Row
+from tests.faults.proxy import Proxy, keeping
+
+ROOT = Path(__file__).parents[3]
+WORKLOAD = Path(__file__).with_name("workload.py")
+BEFORE_EXIT = 5.5
+"""Seconds that the end of a process may take, as promised."""
+BUSY = 5.0
+"""Seconds more that a busy machine is given."""
+
+
+class Unit(NamedTuple):
+    """A record: ``b`` or ``e``, and the value it carries."""
+
+    kind: str
+    value: str
+
+
+class Ended(NamedTuple):
+    """How a process ended: exit code (negative: the signal), its error output, and seconds since it was told to."""
+
+    code: int
+    errors: str
+    seconds: float
+
+
+class Account(NamedTuple):
+    """What became of the records of a trial.
+
+    Attributes:
+        accepted: units whose capture call had returned.
+        delivered: of each unit that the store holds, in how many executions.
+        on_disk: units that the spool holds whole.
+    """
+
+    accepted: frozenset[Unit]
+    delivered: Mapping[Unit, int]
+    on_disk: frozenset[Unit]
+
+    @property
+    def missing(self) -> frozenset[Unit]:
+        """Accepted, and neither delivered nor on disk."""
+        return self.accepted - self.delivered.keys() - self.on_disk
+
+    @property
+    def duplicated(self) -> int:
+        return sum(count - 1 for count in self.delivered.values())
+
+    def add_to(self, row: Row, tries: int, dropped: int = 0) -> None:
+        """Adds itself to the ledger."""
+        arrived = self.accepted & self.delivered.keys()
+        row.tries += tries
+        row.accepted += len(self.accepted)
+        row.delivered += len(arrived)
+        row.on_disk += len((self.accepted & self.on_disk) - arrived)
+        row.dropped += dropped
+        row.duplicated += self.duplicated
+
+
+@dataclass
+class Trial:
+    """The scripts of one fault, with a spool folder, side files, and a relay before the tracker.
+
+    Attributes:
+        services: the stack that gets the records.
+        folder: where all files of the trial lie.
+        proxy: the relay; the scripts are given its address.
+        records: every record that came by at the relay, by producer and number.
+    """
+
+    services: Any
+    folder: Path
+    proxy: Proxy
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    records: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    runs: int = 0
+    _processes: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.proxy.behave(keeping(self.records))
+        (self.folder / "side").mkdir(parents=True)
+
+    @property
+    def spool(self) -> Path:
+        return self.folder / "spool"
+
+    @property
+    def side(self) -> Path:
+        """Folder of the side files."""
+        return self.folder / "side"
+
+    def environment(self, **settings: Any) -> dict[str, str]:
+        """Environment of a script; settings are those of the library, or other variables by their full names."""
+        base = {name: text for name, text in os.environ.items() if not name.startswith("PLLIB_") or name == "PLLIB_TEST_SESSION"}
+        chosen = {"url": self.proxy.url, "spool": self.spool, **settings}
+        named = {name if name.isupper() else f"PLLIB_{name.upper()}": str(value) for name, value in chosen.items()}
+        return {**base, "PYTHONPATH": str(ROOT), "PYTHONDEVMODE": "0", **named}
+
+    def start(self, kind: str = "plain", *options: str, wrap: tuple[str, ...] = (), **settings: Any) -> Run:
+        """Starts the script under test in a process group of its own."""
+        self.runs += 1
+        name = f"r{self.runs}"
+        side = self.side / name
+        command = [*wrap, sys.executable, "-W", "error", str(WORKLOAD), kind]
+        command += ["--mark", self.mark, "--run", name, "--side", str(side), *options]
+        process = subprocess.Popen(
+            command,
+            env=self.environment(**settings),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+            process_group=0,
+        )
+        self._processes.append(process)
+        return Run(name, process, side)
+
+    def run(self, kind: str = "plain", *options: str, **settings: Any) -> Ended:
+        """Runs the script to its end."""
+        return self.start(kind, *options, **settings).wait()
+
+    def ship(self, *options: str, url: str | None = None, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Ships what is on disk, as a user would."""
+        return subprocess.run(self.ship_command(*options, url=url, folder=folder), **self._shipping)
+
+    def start_ship(self, *options: str, url: str | None = None, folder: Path | None = None) -> subprocess.Popen[str]:
+        """Ships in the background."""
+        settings = {name: value for name, value in self._shipping.items() if name not in ("capture_output", "timeout")}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(self.ship_command(*options, url=url, folder=folder), **settings, **pipes)
+        self._processes.append(process)
+        return process
+
+    def ship_command(self, *options: str, url: str | None = None, folder: Path | None = None) -> list[str]:
+        target = ["--url", url or self.proxy.url, "--retry", "60"]
+        return [sys.executable, "-W", "error", "-m", "pllib", "ship", str(folder or self.spool), *target, *options]
+
+    @property
+    def _shipping(self) -> dict[str, Any]:
+        return {"env": self.environment(), "cwd": ROOT, "capture_output": True, "text": True, "timeout": 150}
+
+    # -- the account ------------------------------------------------------------------------------------------------
+
+    def accepted(self) -> frozenset[Unit]:
+        """Units that the side files name."""
+        lines = (line for path in self.side.iterdir() if not path.suffix for line in path.read_text().splitlines())
+        return frozenset(Unit(*line.split(" ", 1)) for line in lines)
+
+    def on_disk(self) -> frozenset[Unit]:
+        """Units that the spool holds whole."""
+        found = (self.unit_of(payload) for payload in payloads(self.spool))
+        return frozenset(unit for unit in found if unit is not None)
+
+    def unit_of(self, payload: bytes) -> Unit | None:
+        """Which unit a record is; ``None`` for those that are no task's."""
+        record = json.loads(payload)
+        if record["op"] == "begin" and (value := record.get("used", {}).get(f"begun_{self.mark}")) is not None:
+            return Unit("b", value)
+        if record["op"] == "end" and (value := record.get("generated", {}).get(f"ended_{self.mark}")) is not None:
+            return Unit("e", value)
+        return None
+
+    def delivered(self) -> Counter[Unit]:
+        """Of each unit that the store holds, in how many executions."""
+        settle(self.services)
+        found: Counter[Unit] = Counter()
+        for kind, name, pattern in (
+            ("b", "begun", "?a prov:used ?x ; prov:startedAtTime ?t ."),
+            ("e", "ended", "?x prov:wasGeneratedBy ?a . ?a prov:endedAtTime ?t ."),
+        ):
+            label = f"{name}_{self.mark}"
+            rows = select(
+                self.services,
+                f'SELECT ?v (COUNT(DISTINCT ?a) AS ?n) {{ ?attribute rdfs:label "{label}" . '
+                f"?x prov:wasDerivedFrom ?attribute ; prov:value ?v . {pattern} }} GROUP BY ?v",
+            )
+            found.update({Unit(kind, row["v"]): int(row["n"]) for row in rows})
+        return found
+
+    def account(self) -> Account:
+        """What became of all records until now."""
+        return Account(self.accepted(), self.delivered(), self.on_disk())
+
+    def settle_account(self, row: Row, dropped: int = 0) -> Account:
+        """Ships what is left, adds the account to the ledger, and checks that it comes out even.
+
+        Raises:
+            AssertionError: something was lost, doubled or invented.
+        """
+        if self.spool.is_dir():
+            shipped = self.ship()
+            assert shipped.returncode == 0, shipped.stderr
+        found = self.account()
+        found.add_to(row, self.runs, dropped)
+        assert len(found.missing) == dropped, f"{len(found.missing)} lost of {len(found.accepted)}: {sorted(found.missing)[:9]}"
+        assert found.duplicated == 0, [unit for unit, count in found.delivered.items() if count > 1][:9]
+        return found
+
+    def end_processes(self) -> None:
+        """Ends what still runs, with all children."""
+        for process in self._processes:
+            kill_group(process)
+            process.communicate()
+
+
+class Run(NamedTuple):
+    """A script that runs."""
+
+    name: str
+    process: subprocess.Popen[str]
+    side: Path
+
+    def began(self, records: int = 1, seconds: float = 60.0) -> None:
+        """Waits until it has captured so many records."""
+        deadline = time.monotonic() + seconds
+        while not self.side.exists() or self.side.read_bytes().count(b"\n") < records:
+            assert self.process.poll() is None or self.side.exists(), self.process.communicate()[1]
+            assert time.monotonic() < deadline, "the script captures nothing"
+            if self.process.poll() is not None:
+                return
+            time.sleep(0.002)
+
+    def kill(self, number: int = signal.SIGKILL) -> Ended:
+        """Sends a signal and waits for the end."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self, seconds: float = 120.0) -> Ended:
+        """Waits for the end; the time counts from now."""
+        started = time.monotonic()
+        _, errors = self.process.communicate(timeout=seconds)
+        return Ended(self.process.returncode, errors, time.monotonic() - started)
+
+    def stats(self) -> dict[str, Any]:
+        """The accounting that a script with ``--ending tell`` wrote."""
+        found: dict[str, Any] = json.loads(self.side.with_name(self.name + ".stats").read_text())
+        return found
+
+
+def kill_group(process: subprocess.Popen[str]) -> None:
+    """Kills a process that leads a group, and what it started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        if process.poll() is None:
+            process.kill()
+
+
+def payloads(folder: Path) -> Iterator[bytes]:
+    """All whole records in a spool folder, whether they were sent or not."""
+    if not folder.is_dir():
+        return
+    for producer in spool.producers(str(folder)):
+        for number in spool.segments(str(folder), producer):
+            for frame in spool.read_segment(str(folder), producer, number):
+                if frame.payload is not None:
+                    yield frame.payload
+
+
+# -- the graph ------------------------------------------------------------------------------------------------------
+
+PREFIXES = "PREFIX prov: <http://www.w3.org/ns/prov#> PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#> "
+
+
+def _query(services: Any, text: str, accept: str) -> httpx.Response:
+    answer = httpx.post(
+        f"{services.store_url}/query", data={"query": PREFIXES + text}, headers={"Accept": accept}, timeout=120
+    )
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def select(services: Any, text: str) -> list[dict[str, str]]:
+    """Rows as the store gives them: plain texts by name."""
+    rows = _query(services, text, "application/sparql-results+json").json()["results"]["bindings"]
+    return [{name: term["value"] for name, term in row.items()} for row in rows]
+
+
+def settle(services: Any, seconds: float = 120.0) -> None:
+    """Waits until the tracker's queue is empty."""
+    deadline = time.monotonic() + seconds
+    while httpx.get(f"{services.tracker_url}/v1/stats", timeout=60).json()["queue"]["depth"]:
+        assert time.monotonic() < deadline, "the tracker's queue does not get empty"
+        time.sleep(0.05)
+
+
+def triples(services: Any, mark: str, producers: frozenset[str]) -> frozenset[str]:
+    """All that the store says of the workflows with this mark and of these processes, as lines of N-Triples."""
+    found = _query(
+        services, f'CONSTRUCT {{ ?s ?p ?o }} {{ ?s ?p ?o FILTER(CONTAINS(STR(?s), "{mark}")) }}', "application/n-triples"
+    ).text.splitlines()
+    about = _query(
+        services,
+        'CONSTRUCT { ?s ?p ?o } { ?s ?p ?o FILTER(CONTAINS(STR(?s), "agent/process/")) }',
+        "application/n-triples",
+    ).text.splitlines()
+    return frozenset(found) | {line for line in about if any(one in line for one in producers)}
+
+
+def replay(services: Any, records: Mapping[tuple[str, int], bytes], size: int = 1000) -> None:
+    """Posts records in order, with no fault."""
+    by_producer: dict[str, list[bytes]] = {}
+    for (producer, _), payload in sorted(records.items()):
+        by_producer.setdefault(producer, []).append(payload)
+    with httpx.Client(timeout=120) as client:
+        for producer, own in by_producer.items():
+            for first in range(0, len(own), size):
+                body = b'{"version":1,"producer":"%b","records":[%b]}' % (
+                    producer.encode(),
+                    b",".join(own[first : first + size]),
+                )
+                while (answer := client.post(f"{services.tracker_url}/v1/captures", content=body)).status_code == 429:
+                    time.sleep(0.2)
+                assert answer.json()["rejected"] == 0, answer.text
+    settle(services)
+
+
+def same_graph(trial: Trial, clean: Any) -> int:
+    """Delivers the records of a trial to a stack that sees no fault and compares the graphs; how many triples they have.
+
+    Raises:
+        AssertionError: the graphs differ.
+    """
+    replay(clean, trial.records)
+    producers = frozenset(producer for producer, _ in trial.records)
+    found, expected = triples(trial.services, trial.mark, producers), triples(clean, trial.mark, producers)
+    assert found == expected, sorted(found ^ expected)[:9]
+    assert found
+    return len(found)
+
+
+@contextmanager
+def running(services: Any, folder: Path) -> Iterator[Trial]:
+    """A trial, whose processes are ended when the block is."""
+    with Proxy(services.tracker_url) as proxy:
+        trial = Trial(services, folder, proxy)
+        try:
+            yield trial
+        finally:
+            trial.end_processes()
+
+
+def side_by_side(work: list[Callable[[], None]]) -> None:
+    """Runs functions in threads; the first error is raised."""
+    errors: list[BaseException] = []
+
+    def guarded(one: Callable[[], None]) -> None:
+        try:
+            one()
+        except BaseException as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(one,)) for one in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+

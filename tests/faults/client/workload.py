@@ -1,0 +1,195 @@
+"""The script under test: captures tasks, and notes each record in a side file once its capture call has returned.
+
+The note is a plain append, so a kill takes none of it. A task makes two records: ``b`` for its begin, which carries
+``begun_{mark}``, and ``e`` for its end, which carries ``ended_{mark}``; the value of both is ``{run}-{number}``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pllib
+from pllib import client, frames, spool
+
+
+class Notes:
+    """The side file."""
+
+    def __init__(self, path: str) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def __call__(self, kind: str, value: str) -> None:
+        os.write(self._fd, f"{kind} {value}\n".encode())
+
+
+def capture(given: argparse.Namespace, run: str, numbers: Iterable[int]) -> None:
+    """Tasks inside what is open, each noted."""
+    note = Notes(given.side)
+    more = {"pad": "x" * given.pad} if given.pad else {}
+    for number in numbers:
+        value = f"{run}-{number}"
+        with pllib.task("t", used={f"begun_{given.mark}": value, **more}) as task:
+            note("b", value)
+            task.generated({f"ended_{given.mark}": value})
+        note("e", value)
+        if given.pause:
+            time.sleep(given.pause)
+
+
+def plain(given: argparse.Namespace) -> None:
+    """One process, one thread."""
+    with pllib.workflow(f"w-{given.mark}"):
+        capture(given, given.run, range(given.count))
+        ENDINGS[given.ending](given)
+
+
+def threads(given: argparse.Namespace) -> None:
+    """Several threads, each with tasks of its own."""
+    with pllib.workflow(f"w-{given.mark}") as wf:
+
+        def work(index: int) -> None:
+            with pllib.attach(wf):
+                capture(given, f"{given.run}.{index}", range(given.count))
+
+        workers = [threading.Thread(target=work, args=(index,)) for index in range(given.children)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        ENDINGS[given.ending](given)
+
+
+def forks(given: argparse.Namespace) -> None:
+    """Forks children one after the other while a thread of the parent captures; every other child ends by ``os._exit``."""
+    with pllib.workflow(f"w-{given.mark}") as wf:
+        stop = threading.Event()
+
+        def load() -> None:
+            with pllib.attach(wf):
+                for number in range(1_000_000):
+                    if stop.wait(0.001):
+                        return
+                    capture(given, f"{given.run}.load{number}", range(1))
+
+        loader = threading.Thread(target=load)
+        loader.start()
+        running: list[int] = []
+        for index in range(given.children):
+            if (pid := os.fork()) == 0:
+                capture(given, f"{given.run}.{index}", range(given.count))
+                if index % 2:
+                    os._exit(0)
+                sys.exit(0)
+            running.append(pid)
+            if len(running) >= 8:
+                os.waitpid(running.pop(0), 0)
+        for pid in running:
+            os.waitpid(pid, 0)
+        stop.set()
+        loader.join()
+
+
+def pool(given: argparse.Namespace) -> None:
+    """A pool of processes whose parts run inside the workflow of the parent."""
+    with pllib.workflow(f"w-{given.mark}"), ProcessPoolExecutor(given.children) as workers:
+        parts = [workers.submit(pllib.carry(capture), given, f"{given.run}.{index}", range(given.count)) for index in range(1000)]
+        for part in parts:
+            part.result()
+
+
+def rank(given: argparse.Namespace) -> None:
+    """One of several processes that were started together: waits for the others at a barrier of files."""
+    here = Path(given.barrier)
+    (here / given.run).touch()
+    deadline = time.monotonic() + 60
+    while len(list(here.iterdir())) < given.children and time.monotonic() < deadline:
+        time.sleep(0.001)
+    plain(given)
+
+
+def _stop(_: argparse.Namespace) -> None:
+    time.sleep(600)
+
+
+def _raise(_: argparse.Namespace) -> None:
+    raise ValueError("the script's own")
+
+
+def _exit_in_thread(_: argparse.Namespace) -> None:
+    thread = threading.Thread(target=sys.exit, args=(5,))
+    thread.start()
+    thread.join()
+
+
+def _kill(number: int) -> Callable[[argparse.Namespace], None]:
+    def end(_: argparse.Namespace) -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(600)
+
+    return end
+
+
+def _tell(given: argparse.Namespace) -> None:
+    """Writes the accounting of the library, after waiting for what is under way."""
+    pllib.flush(given.flush)
+    Path(given.side + ".stats").write_text(json.dumps(pllib.stats()))
+
+
+ENDINGS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "return": lambda _: None,
+    "stop": _stop,
+    "raise": _raise,
+    "exit": lambda _: sys.exit(4),
+    "os-exit": lambda _: os._exit(3),
+    "exit-in-thread": _exit_in_thread,
+    "term": _kill(signal.SIGTERM),
+    "int": _kill(signal.SIGINT),
+    "kill": _kill(signal.SIGKILL),
+    "tell": _tell,
+}
+
+
+class Buffered(spool.SpoolWriter):
+    """The control arm: frames gather in this process's memory before they are written, as an ordinary file's do."""
+
+    def accept(self, payload: bytes) -> bool:
+        if not hasattr(self, "_file"):
+            self._file = open(self._fd, "ab", buffering=1_000_000, closefd=False)  # noqa: SIM115
+        with self._lock:
+            self._file.write(frames.encode(payload))
+            self.accepted += 1
+        return True
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=["plain", "threads", "forks", "pool", "rank"])
+    parser.add_argument("--mark", required=True)
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--side", required=True)
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--pause", type=float, default=0.0)
+    parser.add_argument("--pad", type=int, default=0, help="characters more in each begin")
+    parser.add_argument("--children", type=int, default=4)
+    parser.add_argument("--barrier")
+    parser.add_argument("--flush", type=float, default=5.0)
+    parser.add_argument("--ending", choices=[*ENDINGS], default="return")
+    parser.add_argument("--buffered", action="store_true", help="the control arm")
+    given = parser.parse_args()
+    if given.buffered:
+        client.SpoolWriter = Buffered  # type: ignore[misc]
+    kinds = {"plain": plain, "threads": threads, "forks": forks, "pool": pool, "rank": rank}
+    kinds[given.kind](given)
+
+
+if __name__ == "__main__":
+    main()
