@@ -84,9 +84,9 @@ def raw(data: bytes) -> Behaviour:
     return lambda proxy, request: SILENCE._replace(raw=data)
 
 
-def hanging_up(proxy: Proxy, request: Request) -> Reply:
-    """The service's answer, and then the connection is closed without having said so, as a server does with idle ones."""
-    return SILENCE._replace(raw=_bytes_of(proxy.forward(request)))
+def hanging_up(behaviour: Behaviour = relay) -> Behaviour:
+    """Behaves in the given way and then closes the connection without having said so, as servers do with idle ones."""
+    return lambda proxy, request: SILENCE._replace(raw=_bytes_of(behaviour(proxy, request)))
 
 
 def keeping(records: dict[tuple[str, int], bytes], behaviour: Behaviour = relay) -> Behaviour:

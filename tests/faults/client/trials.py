@@ -72,6 +72,24 @@ class Account(NamedTuple):
     def duplicated(self) -> int:
         return sum(count - 1 for count in self.delivered.values())
 
+    def of(self, *runs: str) -> Account:
+        """The account of some runs alone."""
+
+        def ours(unit: Unit) -> bool:
+            return unit.value.partition("-")[0].partition(".")[0] in runs
+
+        return Account(
+            frozenset(filter(ours, self.accepted)),
+            {unit: count for unit, count in self.delivered.items() if ours(unit)},
+            frozenset(filter(ours, self.on_disk)),
+        )
+
+    def check(self, dropped: int = 0) -> None:
+        """Raises ``AssertionError`` when something was lost or doubled."""
+        lost = len(self.missing) - dropped
+        assert lost == 0, f"{lost} of {len(self.accepted)} lost: {sorted(self.missing)[:9]}"
+        assert self.duplicated == 0, [unit for unit, count in self.delivered.items() if count > 1][:9]
+
     def add_to(self, row: Row, tries: int, dropped: int = 0) -> None:
         """Adds itself to the ledger."""
         arrived = self.accepted & self.delivered.keys()
@@ -218,8 +236,7 @@ class Trial:
             assert shipped.returncode == 0, shipped.stderr
         found = self.account()
         found.add_to(row, self.runs, dropped)
-        assert len(found.missing) == dropped, f"{len(found.missing)} lost of {len(found.accepted)}: {sorted(found.missing)[:9]}"
-        assert found.duplicated == 0, [unit for unit, count in found.delivered.items() if count > 1][:9]
+        found.check(dropped)
         return found
 
     def end_processes(self) -> None:
@@ -256,6 +273,11 @@ class Run(NamedTuple):
         started = time.monotonic()
         _, errors = self.process.communicate(timeout=seconds)
         return Ended(self.process.returncode, errors, time.monotonic() - started)
+
+    def end_seconds(self) -> float:
+        """Waits for the end; seconds since the last record was captured."""
+        self.process.wait(120)
+        return time.time() - self.side.stat().st_mtime
 
     def stats(self) -> dict[str, Any]:
         """The accounting that a script with ``--ending tell`` wrote."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -48,6 +49,7 @@ def capture(given: argparse.Namespace, run: str, numbers: Iterable[int]) -> None
 def plain(given: argparse.Namespace) -> None:
     """One process, one thread."""
     with pllib.workflow(f"w-{given.mark}"):
+        given.memory = _memory("VmRSS")
         capture(given, given.run, range(given.count))
         ENDINGS[given.ending](given)
 
@@ -100,8 +102,10 @@ def forks(given: argparse.Namespace) -> None:
 
 def pool(given: argparse.Namespace) -> None:
     """A pool of processes whose parts run inside the workflow of the parent."""
-    with pllib.workflow(f"w-{given.mark}"), ProcessPoolExecutor(given.children) as workers:
-        parts = [workers.submit(pllib.carry(capture), given, f"{given.run}.{index}", range(given.count)) for index in range(1000)]
+    context = multiprocessing.get_context(given.method)
+    with pllib.workflow(f"w-{given.mark}"), ProcessPoolExecutor(given.children, context) as workers:
+        names = [f"{given.run}.{index}" for index in range(given.parts)]
+        parts = [workers.submit(pllib.carry(capture), given, name, range(given.count)) for name in names]
         for part in parts:
             part.result()
 
@@ -139,9 +143,20 @@ def _kill(number: int) -> Callable[[argparse.Namespace], None]:
 
 
 def _tell(given: argparse.Namespace) -> None:
-    """Writes the accounting of the library, after waiting for what is under way."""
-    pllib.flush(given.flush)
-    Path(given.side + ".stats").write_text(json.dumps(pllib.stats()))
+    """Writes the accounting of the library, after waiting for what is under way, and the growth of memory."""
+    if given.flush:
+        pllib.flush(given.flush)
+    grown = _memory("VmHWM") - given.memory
+    Path(given.side + ".stats").write_text(json.dumps({**pllib.stats(), "grown": grown}))
+
+
+def _memory(name: str) -> int:
+    """Bytes of memory of this process, now (``VmRSS``) or at most (``VmHWM``); 0 where there is no /proc."""
+    try:
+        text = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(name))
 
 
 ENDINGS: dict[str, Callable[[argparse.Namespace], None]] = {
@@ -183,10 +198,15 @@ def main() -> None:
     parser.add_argument("--barrier")
     parser.add_argument("--flush", type=float, default=5.0)
     parser.add_argument("--ending", choices=[*ENDINGS], default="return")
+    parser.add_argument("--exit-on-term", action="store_true", help="end in an orderly way on SIGTERM")
+    parser.add_argument("--method", default="fork", help="how a pool starts its processes")
+    parser.add_argument("--parts", type=int, default=1000, help="of a pool's work")
     parser.add_argument("--buffered", action="store_true", help="the control arm")
     given = parser.parse_args()
     if given.buffered:
         client.SpoolWriter = Buffered  # type: ignore[misc]
+    if given.exit_on_term:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     kinds = {"plain": plain, "threads": threads, "forks": forks, "pool": pool, "rank": rank}
     kinds[given.kind](given)
 
