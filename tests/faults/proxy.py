@@ -117,12 +117,12 @@ def alternating(first: Behaviour, second: Behaviour) -> Behaviour:
     return lambda proxy, request: (second if request.number % 2 else first)(proxy, request)
 
 
-def losing_answers(share: float, seed: int) -> Behaviour:
+def losing_answers(share: float, seed: int, behaviour: Behaviour = relay) -> Behaviour:
     """Lets the service do its work, then loses its answer in this share of the requests."""
     chance = random.Random(seed)
 
     def behave(proxy: Proxy, request: Request) -> Reply:
-        reply = proxy.forward(request)
+        reply = behaviour(proxy, request)
         return SILENCE if chance.random() < share else reply
 
     return behave

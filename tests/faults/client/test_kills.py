@@ -15,7 +15,7 @@ SMALL = {"segment_bytes": 2_000, "batch_records": 7, "interval": 0.005}
 """Files of a few records and tiny batches, so that rotations, acknowledgements and deletions happen all the time."""
 
 
-def kill_at_random(trial, tries, *options, seconds=0.3, group=False, **settings):
+def kill_at_random(trial, tries, *options, seconds=0.2, group=False, **settings):
     chance = random.Random(SEED)
     for _ in range(tries):
         run = trial.start(*options, **settings)
@@ -49,7 +49,7 @@ def test_kill_9_at_random_instants_loses_nothing(trial, clean, ledger, tries, st
 def test_kill_9_between_rotations_and_acknowledgements(trial, clean, ledger, tries, state):
     if state == "down":
         trial.proxy.down()
-    kill_at_random(trial, tries(4, 100), "threads", "--count", "100000", "--pause", "0.001", **SMALL)
+    kill_at_random(trial, tries(4, 100), "threads", "--count", "100000", "--pause", "0.004", **SMALL)
     trial.proxy.up()
     row = ledger.row(f"kill -9 with tiny files, server {state}")
     found = trial.settle_account(row)
@@ -58,7 +58,7 @@ def test_kill_9_between_rotations_and_acknowledgements(trial, clean, ledger, tri
 
 
 def test_kill_9_of_a_whole_pool(trial, clean, ledger, tries):
-    kill_at_random(trial, tries(2, 100), "pool", "--count", "10", "--pause", "0.001", group=True, seconds=0.5)
+    kill_at_random(trial, tries(2, 100), "pool", "--count", "10", "--pause", "0.004", group=True)
     row = ledger.row("kill -9 of a pool of processes")
     trial.settle_account(row)
     row.note = f"{same_graph(trial, clean)} triples, as with no fault"
@@ -66,7 +66,7 @@ def test_kill_9_of_a_whole_pool(trial, clean, ledger, tries):
 
 def test_kill_9_of_the_parent_of_a_pool_lets_the_workers_records_be(trial, clean, ledger, tries):
     for _ in range(tries(1, 20)):
-        run = trial.start("pool", "--count", "10", "--pause", "0.001")
+        run = trial.start("pool", "--count", "10", "--pause", "0.004")
         run.began(20)
         run.process.kill()
         run.process.wait(BUSY)
