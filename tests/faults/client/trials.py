@@ -165,7 +165,11 @@ class Trial:
 
     def ship(self, *options: str, url: str | None = None, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Ships what is on disk, as a user would."""
-        return subprocess.run(self.ship_command(*options, url=url, folder=folder), **self._shipping)
+        return self.command(self.ship_command(*options, url=url, folder=folder))
+
+    def command(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """Runs a command to its end, with the settings of this trial."""
+        return subprocess.run(command, **self._shipping)
 
     def start_ship(self, *options: str, url: str | None = None, folder: Path | None = None) -> subprocess.Popen[str]:
         """Ships in the background."""
@@ -253,14 +257,16 @@ class Run(NamedTuple):
     process: subprocess.Popen[str]
     side: Path
 
+    def records(self) -> int:
+        """How many it has captured so far."""
+        return self.side.read_bytes().count(b"\n") if self.side.exists() else 0
+
     def began(self, records: int = 1, seconds: float = 60.0) -> None:
         """Waits until it has captured so many records."""
         deadline = time.monotonic() + seconds
-        while not self.side.exists() or self.side.read_bytes().count(b"\n") < records:
-            assert self.process.poll() is None or self.side.exists(), self.process.communicate()[1]
+        while self.records() < records:
+            assert self.process.poll() is None, (self.records(), self.process.communicate()[1])
             assert time.monotonic() < deadline, "the script captures nothing"
-            if self.process.poll() is not None:
-                return
             time.sleep(0.002)
 
     def kill(self, number: int = signal.SIGKILL) -> Ended:

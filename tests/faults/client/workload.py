@@ -10,6 +10,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import threading
@@ -78,7 +79,7 @@ def forks(given: argparse.Namespace) -> None:
         def load() -> None:
             with pllib.attach(wf):
                 for number in range(1_000_000):
-                    if stop.wait(0.001):
+                    if stop.wait(0.004):
                         return
                     capture(given, f"{given.run}.load{number}", range(1))
 
@@ -199,12 +200,15 @@ def main() -> None:
     parser.add_argument("--flush", type=float, default=5.0)
     parser.add_argument("--ending", choices=[*ENDINGS], default="return")
     parser.add_argument("--exit-on-term", action="store_true", help="end in an orderly way on SIGTERM")
+    parser.add_argument("--file-limit", type=int, help="most bytes of a file")
     parser.add_argument("--method", default="fork", help="how a pool starts its processes")
     parser.add_argument("--parts", type=int, default=1000, help="of a pool's work")
     parser.add_argument("--buffered", action="store_true", help="the control arm")
     given = parser.parse_args()
     if given.buffered:
         client.SpoolWriter = Buffered  # type: ignore[misc]
+    if given.file_limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (given.file_limit, given.file_limit))
     if given.exit_on_term:
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     kinds = {"plain": plain, "threads": threads, "forks": forks, "pool": pool, "rank": rank}
