@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import resource
+import select
 import signal
 import sys
 import threading
@@ -41,6 +42,8 @@ def capture(given: argparse.Namespace, run: str, numbers: Iterable[int]) -> None
         value = f"{run}-{number}"
         with pllib.task("t", used={f"begun_{given.mark}": value, **more}) as task:
             note("b", value)
+            if given.lasting:
+                time.sleep(given.lasting)
             task.generated({f"ended_{given.mark}": value})
         note("e", value)
         if given.pause:
@@ -113,6 +116,7 @@ def pool(given: argparse.Namespace) -> None:
 
 def rank(given: argparse.Namespace) -> None:
     """One of several processes that were started together: waits for the others at a barrier of files."""
+    given.run += "." + os.environ["OMPI_COMM_WORLD_RANK"]
     here = Path(given.barrier)
     (here / given.run).touch()
     deadline = time.monotonic() + 60
@@ -186,6 +190,18 @@ class Buffered(spool.SpoolWriter):
         return True
 
 
+def step_clock(steps: str) -> None:
+    """Sets this process's wall clock, as it sees it, on by so many seconds every tenth of a second, in turn."""
+    offsets = [float(step) for step in steps.split(",")]
+    real, began = time.time_ns, time.monotonic()
+
+    def stepped() -> int:
+        return real() + int(offsets[int((time.monotonic() - began) * 10) % len(offsets)] * 1e9)
+
+    time.time_ns = stepped
+    time.time = lambda: stepped() / 1e9
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("kind", choices=["plain", "threads", "forks", "pool", "rank"])
@@ -194,6 +210,8 @@ def main() -> None:
     parser.add_argument("--side", required=True)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--pause", type=float, default=0.0)
+    parser.add_argument("--lasting", type=float, default=0.0, help="seconds that each task takes")
+    parser.add_argument("--sleep-by-select", action="store_true", help="for libfaketime, which breaks time.sleep")
     parser.add_argument("--pad", type=int, default=0, help="characters more in each begin")
     parser.add_argument("--children", type=int, default=4)
     parser.add_argument("--barrier")
@@ -201,6 +219,7 @@ def main() -> None:
     parser.add_argument("--ending", choices=[*ENDINGS], default="return")
     parser.add_argument("--exit-on-term", action="store_true", help="end in an orderly way on SIGTERM")
     parser.add_argument("--file-limit", type=int, help="most bytes of a file")
+    parser.add_argument("--clock", help="seconds by which the wall clock is off, in turn, with commas")
     parser.add_argument("--method", default="fork", help="how a pool starts its processes")
     parser.add_argument("--parts", type=int, default=1000, help="of a pool's work")
     parser.add_argument("--buffered", action="store_true", help="the control arm")
@@ -209,6 +228,10 @@ def main() -> None:
         client.SpoolWriter = Buffered  # type: ignore[misc]
     if given.file_limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (given.file_limit, given.file_limit))
+    if given.sleep_by_select:
+        time.sleep = lambda seconds: select.select([], [], [], seconds)
+    if given.clock:
+        step_clock(given.clock)
     if given.exit_on_term:
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     kinds = {"plain": plain, "threads": threads, "forks": forks, "pool": pool, "rank": rank}
