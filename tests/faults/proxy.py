@@ -133,9 +133,10 @@ class Proxy:
 
     Args:
         upstream: URL of the service.
+        listener: a socket that listens already, of another network perhaps; it cannot go down and come back.
     """
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, listener: socket.socket | None = None) -> None:
         self.upstream = upstream.rstrip("/")
         self.counts: Counter[str] = Counter()
         self.ended = threading.Event()
@@ -145,7 +146,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
         self._port = 0
-        self.up()
+        self.up(listener)
 
     @property
     def url(self) -> str:
@@ -155,11 +156,11 @@ class Proxy:
         """From the next request on."""
         self._behaviour = behaviour
 
-    def up(self) -> None:
+    def up(self, listener: socket.socket | None = None) -> None:
         """Listens, on the same port as before."""
         if self._listener is not None:
             return
-        listener = socket.create_server(("127.0.0.1", self._port), backlog=128)
+        listener = listener or socket.create_server(("127.0.0.1", self._port), backlog=128)
         self._port = listener.getsockname()[1]
         self._listener = listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
