@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pllib import spool
+from pllib.spool_reader import SpoolReader
 
 PRODUCER = "3f" + "0" * 30
 WRITTEN = [b'{"n":%d,"op":"begin","used":{"x":%d}}' % (n, n * n) for n in range(6)]
@@ -21,7 +22,7 @@ def original(tmp_path: Path) -> Path:
     folder = tmp_path / "original"
     writer = spool.SpoolWriter(str(folder), PRODUCER, 3 * (len(WRITTEN[0]) + 10), 1_000_000)
     for payload in WRITTEN:
-        assert writer.accept(payload)
+        assert writer.offer(payload) is None
     writer.close()
     assert spool.segments(str(folder), PRODUCER) == [1, 2]
     return folder
@@ -41,7 +42,7 @@ def copied(original: Path) -> Path:
 
 def shipped(folder: Path) -> list[bytes]:
     """What a reader finds from where it was, each batch acknowledged; then it removes what it may."""
-    reader = spool.SpoolReader(str(folder), PRODUCER)
+    reader = SpoolReader(str(folder), PRODUCER)
     found: list[bytes] = []
     for _ in range(100):
         batch = reader.take(2, 1_000_000)
@@ -116,7 +117,7 @@ def test_every_truncation_costs_only_what_was_cut(original, ledger, number):
 
 
 def test_an_acknowledgement_that_is_damaged_hides_nothing_and_deletes_nothing_unsent(original, ledger):
-    reader = spool.SpoolReader(str(original), PRODUCER)
+    reader = SpoolReader(str(original), PRODUCER)
     for _ in range(2):  # records 0 to 2 and the file they were in are gone
         reader.done(reader.take(2, 1_000_000))
     reader.done(reader.take(1, 1_000_000))
@@ -147,7 +148,7 @@ def test_an_acknowledgement_that_cannot_be_used_hides_nothing(original, what):
     else:
         acked.write_text("2 0\n")
         acked.chmod(0 if what == "not to be read" else 0o400)
-    reader = spool.SpoolReader(str(folder), PRODUCER)
+    reader = SpoolReader(str(folder), PRODUCER)
     assert reader.take(9, 1_000_000).payloads[-1] in WRITTEN
 
 

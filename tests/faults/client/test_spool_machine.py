@@ -22,6 +22,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from pllib import spool
+from pllib.spool_reader import SpoolReader
+from pllib.syncing import Syncer
 
 SEGMENT, MOST = 150, 1_500
 PLENTY = 1_000_000
@@ -93,7 +95,7 @@ class Producer:
 
     def __init__(self, folder: Path, number: int) -> None:
         self.id = f"{number:032x}"
-        self.writer: spool.SpoolWriter | None = spool.SpoolWriter(str(folder), self.id, SEGMENT, MOST)
+        self.writer: spool.SpoolWriter | None = spool.SpoolWriter(str(folder), self.id, SEGMENT, MOST, keeps_finished=True)
         self.offered = 0
         self.accepted: list[bytes] = []
         self.dropped: set[bytes] = set()
@@ -113,8 +115,8 @@ class Spools(RuleBasedStateMachine):
         shutil.rmtree(self.folder, ignore_errors=True)
         self.disk = Disk(self.folder)
         self.producers: list[Producer] = []
-        self.readers: dict[str, list[spool.SpoolReader]] = {}
-        self.last: dict[spool.SpoolReader, int] = {}
+        self.readers: dict[str, list[SpoolReader]] = {}
+        self.last: dict[SpoolReader, int] = {}
         self._start()
 
     # -- writing ------------------------------------------------------------------------------------------------
@@ -154,7 +156,7 @@ class Spools(RuleBasedStateMachine):
 
     @staticmethod
     def put(writer: spool.SpoolWriter, payload: bytes) -> bool:
-        return writer.accept(payload)
+        return writer.offer(payload) is None
 
     @precondition(lambda self: self.living)
     @rule()
@@ -164,14 +166,14 @@ class Spools(RuleBasedStateMachine):
         self.living.promised = set(self.living.accepted)
 
     def bring_to_disk(self, writer: spool.SpoolWriter) -> None:
-        writer.sync()
+        assert Syncer(writer, self.disk.fsync).stop(60)
 
     @precondition(lambda self: self.living)
     @rule(how=st.sampled_from(["in order", "killed"]))
     def end(self, how: str) -> None:
         """The process ends; when it is killed the system closes its file."""
         if how == "killed":
-            os.close(self.living.writer._fd)
+            os.close(self.living.writer.fd)
         else:
             with self.disk.used():
                 self.living.writer.close()
@@ -179,10 +181,10 @@ class Spools(RuleBasedStateMachine):
 
     # -- shipping -----------------------------------------------------------------------------------------------
 
-    def _reader(self, one: Producer, which: int) -> spool.SpoolReader:
+    def _reader(self, one: Producer, which: int) -> SpoolReader:
         readers = self.readers.setdefault(one.id, [])
         while len(readers) <= which:
-            readers.append(spool.SpoolReader(str(self.folder), one.id))
+            readers.append(SpoolReader(str(self.folder), one.id))
         return readers[which]
 
     @precondition(lambda self: self.producers)
@@ -197,7 +199,7 @@ class Spools(RuleBasedStateMachine):
         with self.disk.used():
             self._ship(one, self._reader(one, which), most, then)
 
-    def _ship(self, one: Producer, reader: spool.SpoolReader, most: int, then: str = "acknowledge") -> bool:
+    def _ship(self, one: Producer, reader: SpoolReader, most: int, then: str = "acknowledge") -> bool:
         batch = reader.take(most, PLENTY)
         if batch is None:
             return False
@@ -252,7 +254,7 @@ class Spools(RuleBasedStateMachine):
         if self.living:
             self.end("in order")
         for one in self.producers:
-            reader = spool.SpoolReader(str(self.folder), one.id)
+            reader = SpoolReader(str(self.folder), one.id)
             with self.disk.used():
                 while self._ship(one, reader, 10):
                     pass
@@ -303,12 +305,12 @@ class Torn(Spools):
     @staticmethod
     def put(writer: spool.SpoolWriter, payload: bytes) -> bool:
         """Takes a short write for a whole one."""
-        writer.accept(payload)
+        writer.offer(payload)
         return True
 
 
 class Hasty(Spools):
-    def _ship(self, one: Producer, reader: spool.SpoolReader, most: int, then: str = "acknowledge") -> bool:
+    def _ship(self, one: Producer, reader: SpoolReader, most: int, then: str = "acknowledge") -> bool:
         """Acknowledges before the tracker has answered."""
         if then == "die" and (batch := reader.take(most, PLENTY)) is not None:
             reader.done(batch)

@@ -181,13 +181,12 @@ ENDINGS: dict[str, Callable[[argparse.Namespace], None]] = {
 class Buffered(spool.SpoolWriter):
     """The control arm: frames gather in this process's memory before they are written, as an ordinary file's do."""
 
-    def accept(self, payload: bytes) -> bool:
+    def offer(self, *payloads: bytes, reserve: bool = False) -> str | None:
         if not hasattr(self, "_file"):
-            self._file = open(self._fd, "ab", buffering=1_000_000, closefd=False)  # noqa: SIM115
+            self._file = open(self.fd, "ab", buffering=1_000_000, closefd=False)  # noqa: SIM115
         with self._lock:
-            self._file.write(frames.encode(payload))
-            self.accepted += 1
-        return True
+            self._file.writelines(map(frames.encode, payloads))
+            self.accepted += len(payloads)
 
 
 def step_clock(steps: str) -> None:
