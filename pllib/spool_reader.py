@@ -106,9 +106,13 @@ class SpoolReader:
         offset = self._offset
         while number is not None:
             batch = self._take_from(number, offset, max_records, max_bytes)
+            following = self._following(number) if batch is None else None
+            if following is not None:
+                # More may have been written here before the next file was begun; now nothing more is.
+                batch = self._take_from(number, offset, max_records, max_bytes)
             if batch is not None:
                 return batch
-            number, offset = self._following(number), 0
+            number, offset = following, 0
         return None
 
     def _following(self, number: int) -> Optional[int]:
