@@ -6,7 +6,7 @@
       3f/                                     first two digits of the producer id, so that no folder grows huge
         3fa9….000001.frames                   frames (see frames.py); a full file is followed by the next number
         3fa9….000002.frames
-        3fa9….acked                           "{file number} {offset} {figures}": all before it was taken by a tracker
+        3fa9….acked                           "{CRC-32} {file number} {offset} {figures}": all before it was taken by a tracker
         3fa9….refused                         records that a tracker refused for good, one JSON line each with the reason
 
 Every file belongs to one producer and is written by one process, so no process or host ever waits for another's lock. Whole files that

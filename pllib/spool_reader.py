@@ -6,6 +6,7 @@ import json
 import os
 import time
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from zlib import crc32
 
 from . import frames
 from ._boundary import report
@@ -185,7 +186,7 @@ class SpoolReader:
         self._acked_at = time.monotonic()
         told = json.dumps(self.figures._asdict(), separators=(",", ":"))
         try:
-            _write_small(self._beside("acked"), f"{self._number} {self._offset} {told}\n")
+            _write_small(self._beside("acked"), _checked(f"{self._number} {self._offset} {told}"))
             self._saved, self.unwritable = True, None
         except OSError as error:
             if self.unwritable is None:
@@ -264,14 +265,23 @@ class SpoolReader:
     def _read_acked(self) -> Tuple[int, int, Figures]:
         try:
             with open(self._beside("acked"), encoding="utf-8") as file:
-                number, offset, *told = file.read().split(None, 2)
-            return int(number), int(offset), _figures(told)
+                text = file.read()
+            said = text[9:-1]
+            if text == _checked(said):
+                number, offset, told = said.split(None, 2)
+                return int(number), int(offset), _figures(told)
         except (OSError, ValueError):
-            return 1, 0, Figures(0, 0, {})
+            pass  # what was taken is sent again, which is harmless
+        return 1, 0, Figures(0, 0, {})
 
 
-def _figures(told: List[str]) -> Figures:
-    found: Dict[str, Any] = json.loads(told[0]) if told else {}
+def _checked(text: str) -> str:
+    """A line with its CRC-32 before it."""
+    return f"{crc32(text.encode('utf-8')):08x} {text}\n"
+
+
+def _figures(told: str) -> Figures:
+    found: Dict[str, Any] = json.loads(told)
     dropped = {str(reason): int(count) for reason, count in dict(found.get("dropped", {})).items()}
     return Figures(int(found.get("delivered", 0)), int(found.get("refused", 0)), dropped)
 
