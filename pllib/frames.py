@@ -41,14 +41,14 @@ def _payload_of(line: bytes) -> Optional[bytes]:
     return payload if len(payload) == length and crc32(payload) == checksum else None
 
 
-def gather(data: bytes, position: int, limit: int) -> Tuple[List[bytes], int, int]:
+def gather(data: bytes, position: int, limit: int) -> Tuple[List[bytes], int, List[bytes]]:
     """At most ``limit`` payloads of whole frames in ``data``, from ``position`` on.
 
     Returns:
-        the payloads, the position after them, and how many damaged stretches were passed over.
+        the payloads, the position after them, and the damaged stretches that were passed over.
     """
     payloads: List[bytes] = []
-    damaged = 0
+    damaged: List[bytes] = []
     while len(payloads) < limit:
         newline = data.find(b"\n", position)
         if newline < 0:
@@ -56,7 +56,7 @@ def gather(data: bytes, position: int, limit: int) -> Tuple[List[bytes], int, in
         if newline > position:
             payload = _payload_of(data[position:newline])
             if payload is None:
-                damaged += 1
+                damaged.append(data[position : newline + 1])
             else:
                 payloads.append(payload)
         position = newline + 1

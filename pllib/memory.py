@@ -94,7 +94,7 @@ class MemoryQueue:
                 self._pause()
         if not self._in_flight:
             return None
-        return Batch(self.producer, self._in_flight[:max_records], (0, 0), 0)
+        return Batch(self.producer, self._in_flight[:max_records], (0, 0))
 
     def _fly(self, size: int, payload: Optional[bytes]) -> None:
         with self._lock:

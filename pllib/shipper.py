@@ -113,7 +113,7 @@ class Delivery:
         self.source.done(batch, len(outcome.refused))
         self.delivered += outcome.delivered
         self.refused += len(outcome.refused)
-        self.damaged += batch.damaged
+        self.damaged += len(batch.damaged)
         self.bytes += sum(map(len, batch.payloads)) + FRAME_BYTES * len(batch.payloads)
         return True
 

@@ -8,6 +8,7 @@
         3fa9….000002.frames
         3fa9….acked                           "{CRC-32} {file number} {offset} {figures}": all before it was taken by a tracker
         3fa9….refused                         records that a tracker refused for good, one JSON line each with the reason
+        3fa9….damaged                         stretches that are no whole frames, as they were found
 
 Every file belongs to one producer and is written by one process, so no process or host ever waits for another's lock. Whole files that
 were taken are deleted; shipping the same file again is harmless, since records have identities.
@@ -21,7 +22,7 @@ import errno
 import os
 import threading
 from collections import deque
-from typing import Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from . import frames
 from .errors import SpoolError
@@ -36,12 +37,12 @@ FULL, DISK, CLOSED = "full", "disk", "closed"
 
 
 class Batch(NamedTuple):
-    """Payloads of one producer, and the position (file number, offset) that is reached once they are taken."""
+    """Payloads of one producer, the position (file number, offset) that is reached once they are taken, and what lay damaged between."""
 
     producer: str
     payloads: List[bytes]
     position: Tuple[int, int]
-    damaged: int
+    damaged: Sequence[bytes] = ()
 
 
 def folder_of(spool: str, producer: str) -> str:

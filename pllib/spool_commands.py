@@ -94,7 +94,7 @@ def _shipped(totals: Any) -> str:
         line += f", {totals.refused} refused (kept beside the spool file as .refused, with the reasons)"
     if totals.problems:
         line += f", {len(totals.problems)} files or folders could not be read"
-    return line + (f", {totals.damaged} damaged frames passed over" if totals.damaged else "")
+    return line + (f", {totals.damaged} damaged stretches passed over (kept as .damaged)" if totals.damaged else "")
 
 
 # -- what is in a folder ------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 from zlib import crc32
 
 from . import frames
@@ -110,7 +110,7 @@ class SpoolReader:
             following = self._following(number) if batch is None else None
             if following is not None:
                 # More may have been written here before the next file was begun; now nothing more is.
-                batch = self._take_from(number, offset, max_records, max_bytes)
+                batch = self._take_from(number, offset, max_records, max_bytes, complete=True)
             if batch is not None:
                 return batch
             number, offset = following, 0
@@ -123,13 +123,19 @@ class SpoolReader:
         others = range(number + 1, self._newest() + 1)
         return next((other for other in others if os.path.exists(segment_path(self.spool, self.producer, other))), None)
 
-    def _take_from(self, number: int, offset: int, max_records: int, max_bytes: int) -> Optional[Batch]:
+    def _take_from(
+        self, number: int, offset: int, max_records: int, max_bytes: int, complete: bool = False
+    ) -> Optional[Batch]:
+        """What a file holds; of one that is ``complete``, a last line without its end too."""
         data = self._read(number, offset, max_bytes)
         for size in LONG_LINES:
             if data and b"\n" not in data:  # a record larger than a batch
                 data, max_records = self._read(number, offset, size), 1
+        if complete and data and b"\n" not in data:
+            data += b"\n"
         payloads: List[bytes] = []
-        position = damaged = 0
+        damaged: List[bytes] = []
+        position = 0
         while True:
             found, position, bad = frames.gather(data, position, min(STEP_RECORDS, max_records - len(payloads)))
             payloads += found
@@ -168,6 +174,8 @@ class SpoolReader:
         """Notes that a tracker has taken the batch, but for ``refused``; deletes files that are wholly taken and no longer written."""
         taken = len(batch.payloads) - refused
         self.figures = self.figures.after(batch.payloads, taken, refused)
+        if batch.damaged and not self._keep:
+            self._keep_damaged(batch.damaged)
         further = batch.position[0] != self._number
         self._number, self._offset = batch.position
         self._saved = False
@@ -199,6 +207,14 @@ class SpoolReader:
             with open(self._beside("refused"), "a", encoding="utf-8", opener=_private) as file:
                 file.write("".join(json.dumps(entry) + "\n" for entry in refused))
         except OSError as error:  # the tracker keeps them too
+            report("spool", error)
+
+    def _keep_damaged(self, damaged: Sequence[bytes]) -> None:
+        """Keeps what cannot be sent because it is no whole frame, since the file it is in will be deleted."""
+        try:
+            with open(self._beside("damaged"), "ab", opener=_private) as file:
+                file.writelines(damaged)
+        except OSError as error:
             report("spool", error)
 
     def rest(self) -> Tuple[int, Figures]:
@@ -234,7 +250,7 @@ class SpoolReader:
         except FileNotFoundError:
             return
         for name in names:
-            if name.startswith(self.producer) and not name.endswith(".refused"):
+            if name.startswith(self.producer) and not name.endswith((".refused", ".damaged")):
                 _remove(os.path.join(folder_of(self.spool, self.producer), name))
 
     def _nothing_left(self, numbers: List[int]) -> bool:

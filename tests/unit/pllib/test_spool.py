@@ -92,7 +92,7 @@ def test_damage_and_a_torn_end_are_passed_over_and_counted(tmp_path):
     reader = spool_reader.SpoolReader(str(tmp_path), PRODUCER)
     batch = reader.take(10, 1000)
     assert batch.payloads == [b'{"n":1}', b'{"n":2}']
-    assert batch.damaged == 1
+    assert len(batch.damaged) == 1
     reader.done(batch)
     reader.finish()
     assert os.path.exists(path)  # the torn end is kept
