@@ -146,7 +146,7 @@ class HttpTransport:
             self.close()
             raise self._no_answer(error) from error
         if answer.status == 200:
-            return _parsed(answer.body, self.url)
+            return _parsed(answer.body, len(payloads), self.url)
         text = answer.body[:500].decode("utf-8", "replace")
         raise TransportError(
             f"{self.url} answered {answer.status}: {text}",
@@ -181,16 +181,19 @@ def _is_refusal(content: bytes) -> bool:
     """Whether an answer is a tracker's ``{"error": …}``, and not that of something else that stands in its place."""
     try:
         found = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and "error" in found
 
 
-def _parsed(content: bytes, url: str) -> Dict[str, Any]:
+def _parsed(content: bytes, count: int, url: str) -> Dict[str, Any]:
+    """A tracker's answer to ``count`` records; other things on the way may say 200 as well."""
     try:
-        found = json.loads(content)
-    except ValueError as error:
+        found: Dict[str, Any] = json.loads(content)
+        told = [entry["index"] + entry["status"] for entry in found["results"]]
+        fits = found["accepted"] + found["rejected"] == count and all(type(number) is int for number in told)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TransportError(f"{url} did not answer as a tracker does") from error
-    if not isinstance(found, dict) or "accepted" not in found:
+    if not fits:
         raise TransportError(f"{url} did not answer as a tracker does")
     return found
