@@ -313,7 +313,12 @@ class OwnSpool(SpoolReader):
         self._read_of: Dict[int, int] = {}  # records taken from each file
 
     def ready(self) -> bool:
-        """Whether there is something to take."""
+        """Whether there is something to take. Sees to it that the file is there that is written to, also while no tracker is."""
+        if not os.path.exists(segment_path(self.spool, self.producer, self._writer.number)):
+            self._writer.renew()
+        return self._unread()
+
+    def _unread(self) -> bool:
         return self._writer.position != (self._number, self._offset)
 
     def waiting(self) -> int:
@@ -325,12 +330,7 @@ class OwnSpool(SpoolReader):
         self._pause = nothing
 
     def take(self, max_records: int, max_bytes: int) -> Optional[Batch]:
-        if not self.ready():
-            return None
-        batch = super().take(max_records, max_bytes)
-        if batch is None and not os.path.exists(segment_path(self.spool, self.producer, self._writer.number)):
-            self._writer.renew()
-        return batch
+        return super().take(max_records, max_bytes) if self._unread() else None
 
     def done(self, batch: Batch, refused: int = 0) -> None:
         number = batch.position[0]
