@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-seismic test check bench up down clean
+.PHONY: help demo demo-seismic test faults check bench up down clean
 MAKEFLAGS += --no-print-directory
 
 ARGS ?=
@@ -32,6 +32,11 @@ test:  ## all tests; ARGS are pytest's
 	$(need_python)
 	$(prepare) test
 	@$(PYTHON) -m pytest $(ARGS)
+
+faults:  ## every fault as often as is promised; prints what became of the records, and keeps it in bench/results/faults.md
+	$(need_python)
+	$(prepare) test
+	@PLLIB_FAULTS=all PLLIB_FAULTS_TABLE=bench/results/faults.md $(PYTHON) -m pytest tests/faults --timeout=3600 $(ARGS)
 
 check:  ## lint, format, types, and which module may import which
 	$(need_python)

@@ -1,12 +1,16 @@
 """What the fault tests share: how often a fault is tried, and the ledger that is printed at the end.
 
-``make test`` tries each fault a few times; ``make faults`` (which sets ``PLLIB_FAULTS=all``) as often as is promised.
+``make test`` tries each fault a few times; ``make faults`` (which sets ``PLLIB_FAULTS=all``) as often as is promised. The file that
+``PLLIB_FAULTS_TABLE`` names gets the ledger too.
 """
 
 from __future__ import annotations
 
+import datetime
 import os
+import platform
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +33,12 @@ def tries() -> Callable[[int, int], int]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints the ledger."""
-    if _ledger.rows:
-        terminalreporter.section("faults, in records")
-        terminalreporter.write_line(_ledger.table())
+    """Prints the ledger, and writes it to the file that was asked for."""
+    if not _ledger.rows:
+        return
+    terminalreporter.section("faults, in records")
+    terminalreporter.write_line(_ledger.table())
+    if (path := os.environ.get("PLLIB_FAULTS_TABLE")) is not None:
+        machine = f"{platform.platform()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+        when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+        Path(path).write_text(f"# Faults, in records, {when}\n\n{machine}\n\n{_ledger.table()}\n", encoding="utf-8")

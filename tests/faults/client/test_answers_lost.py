@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 
-from tests.faults.client.trials import same_graph
 from tests.faults.proxy import Behaviour, Proxy, Reply, Request, keeping, losing_answers, plain_body
 
 SMALL = {"batch_records": 8, "interval": 0.01}
@@ -17,15 +16,21 @@ def with_new_identities() -> Behaviour:
     def behave(proxy: Proxy, request: Request) -> Reply:
         body = plain_body(request)
         known = body.partition(b'"producer":"')[2][:32]
-        headers = {name: text for name, text in request.headers.items() if name not in ("content-encoding", "content-length")}
-        return proxy.forward(request._replace(body=body.replace(known, secrets.token_hex(16).encode()), headers=headers))
+        headers = {
+            name: text for name, text in request.headers.items() if name not in ("content-encoding", "content-length")
+        }
+        return proxy.forward(
+            request._replace(body=body.replace(known, secrets.token_hex(16).encode()), headers=headers)
+        )
 
     return behave
 
 
 def capture(trial, tries, count):
     for _ in range(tries):
-        run = trial.start("plain", "--count", str(count), "--pause", "0.002", "--ending", "tell", "--flush", "60", **SMALL)
+        run = trial.start(
+            "plain", "--count", str(count), "--pause", "0.002", "--ending", "tell", "--flush", "60", **SMALL
+        )
         assert run.wait().code == 0
 
 
@@ -39,7 +44,7 @@ def test_answers_lost_after_the_commit_double_nothing(trial, clean, ledger, trie
     answered = trial.proxy.counts["200"]
     assert answered < 0.9 * sent
     row.note = f"{sent - answered} of {sent} answers lost; the same graph as with no fault"
-    same_graph(trial, clean)
+    trial.same_graph(clean)
 
 
 def test_control_with_new_identities_on_each_sending_there_are_duplicates(trial, ledger):

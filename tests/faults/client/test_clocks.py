@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 
-from tests.faults.client.trials import BEFORE_EXIT, BUSY, Trial, same_graph, select, triples
+from tests.faults.client.graphs import select, triples
+from tests.faults.client.trials import BEFORE_EXIT, BUSY, Trial
 from tests.faults.proxy import alternating, answer, keeping
 from tests.faults.tools import require_library
 
@@ -54,9 +55,11 @@ def test_a_wall_clock_that_steps_while_a_script_runs(trial, clean, ledger, tries
     trial.settle_account(row)
     check_times(trial)
     check_constraints(trial, constraint_violations)
-    row.note = f"no negative duration; control, by the wall clock: {by_the_wall_clock(trial)}; the graph as with no fault"
+    row.note = (
+        f"no negative duration; control, by the wall clock: {by_the_wall_clock(trial)}; the graph as with no fault"
+    )
     assert by_the_wall_clock(trial) > 0
-    same_graph(trial, clean)
+    trial.same_graph(clean)
 
 
 def test_a_system_clock_that_steps(trial, clean, ledger, tries, constraint_violations):
@@ -84,8 +87,10 @@ def test_a_system_clock_that_steps(trial, clean, ledger, tries, constraint_viola
     check_times(trial)
     check_constraints(trial, constraint_violations)
     assert by_the_wall_clock(trial) > 0
-    row.note = f"no negative duration; control, by the wall clock: {by_the_wall_clock(trial)}; the graph as with no fault"
-    same_graph(trial, clean)
+    row.note = (
+        f"no negative duration; control, by the wall clock: {by_the_wall_clock(trial)}; the graph as with no fault"
+    )
+    trial.same_graph(clean)
 
 
 def test_clients_whose_clocks_are_days_apart(trial, clean, ledger, tries):
@@ -101,4 +106,4 @@ def test_clients_whose_clocks_are_days_apart(trial, clean, ledger, tries):
     found = trial.settle_account(row)
     assert len(found.accepted) == trial.runs * 40 * 2
     check_times(trial)
-    row.note = f"no negative duration; {same_graph(trial, clean)} triples, as with no fault"
+    row.note = f"no negative duration; {trial.same_graph(clean)} triples, as with no fault"

@@ -126,7 +126,16 @@ def test_an_acknowledgement_that_is_damaged_hides_nothing_and_deletes_nothing_un
     whole = acked.read_bytes()
     damages = [bytes([*whole[:place], whole[place] ^ bit, *whole[place + 1 :]]) for place, bit in flips(len(whole))]
     damages += [whole[:size] for size in range(len(whole))]
-    damages += [b"999999 0\n", b"2 99999\n", b"-1 -1\n", b"\xff" * 40, b"9" * 5000, b"2 0\n2 0\n", b"\0" * len(whole), whole * 2]
+    damages += [
+        b"999999 0\n",
+        b"2 99999\n",
+        b"-1 -1\n",
+        b"\xff" * 40,
+        b"9" * 5000,
+        b"2 0\n2 0\n",
+        b"\0" * len(whole),
+        whole * 2,
+    ]
     row = ledger.row("a damaged note of what was taken")
     for damage in damages:
         folder = copied(original)

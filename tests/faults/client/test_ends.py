@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.faults.client.trials import BEFORE_EXIT, BUSY, same_graph
+from tests.faults.client.trials import BEFORE_EXIT, BUSY
 from tests.faults.proxy import black_hole, keeping
 
 ENDINGS = {
@@ -36,7 +36,7 @@ def test_however_a_script_ends_its_records_and_its_exit_code_stay(trial, clean, 
     trial.proxy.up()
     row = ledger.row(f"{', '.join(ENDINGS)}; server {state}")
     trial.settle_account(row)
-    row.note = f"{same_graph(trial, clean)} triples, as with no fault"
+    row.note = f"{trial.same_graph(clean)} triples, as with no fault"
 
 
 @pytest.mark.parametrize("script", ["ends by it", "ends in order"])
@@ -57,7 +57,7 @@ def test_term_and_two_seconds_later_kill_as_batch_systems_do(trial, clean, ledge
     trial.proxy.behave(keeping(trial.records))
     row = ledger.row(f"SIGTERM, 2 s later SIGKILL; the script {script}")
     trial.settle_account(row)
-    row.note = f"{same_graph(trial, clean)} triples, as with no fault"
+    row.note = f"{trial.same_graph(clean)} triples, as with no fault"
 
 
 def test_a_process_that_was_stopped_for_a_while_goes_on(trial, ledger, tries):

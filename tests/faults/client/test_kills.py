@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.faults.client.trials import BUSY, kill_group, same_graph
+from tests.faults.client.trials import BUSY, kill_group
 from tests.faults.proxy import keeping, slow
 
 SEED = 20260726
@@ -42,7 +42,7 @@ def test_kill_9_at_random_instants_loses_nothing(trial, clean, ledger, tries, st
     row = ledger.row(f"kill -9, server {state}")
     found = trial.settle_account(row)
     assert len(found.delivered.keys() - found.accepted) <= trial.runs  # the record in the making, at most
-    row.note = f"{same_graph(trial, clean)} triples, as with no fault; {len(before.on_disk - before.delivered.keys())} were on disk"
+    row.note = f"{trial.same_graph(clean)} triples, as with no fault; {len(before.on_disk - before.delivered.keys())} were on disk"
 
 
 @pytest.mark.parametrize("state", ["up", "down"])
@@ -54,14 +54,14 @@ def test_kill_9_between_rotations_and_acknowledgements(trial, clean, ledger, tri
     row = ledger.row(f"kill -9 with tiny files, server {state}")
     found = trial.settle_account(row)
     assert len(found.delivered.keys() - found.accepted) <= trial.runs * 4
-    row.note = f"{same_graph(trial, clean)} triples, as with no fault"
+    row.note = f"{trial.same_graph(clean)} triples, as with no fault"
 
 
 def test_kill_9_of_a_whole_pool(trial, clean, ledger, tries):
     kill_at_random(trial, tries(2, 100), "pool", "--count", "10", "--pause", "0.004", group=True)
     row = ledger.row("kill -9 of a pool of processes")
     trial.settle_account(row)
-    row.note = f"{same_graph(trial, clean)} triples, as with no fault"
+    row.note = f"{trial.same_graph(clean)} triples, as with no fault"
 
 
 def test_kill_9_of_the_parent_of_a_pool_lets_the_workers_records_be(trial, clean, ledger, tries):
@@ -75,7 +75,7 @@ def test_kill_9_of_the_parent_of_a_pool_lets_the_workers_records_be(trial, clean
         run.wait()
     row = ledger.row("kill -9 of the parent of a pool")
     trial.settle_account(row)
-    row.note = f"{same_graph(trial, clean)} triples, as with no fault"
+    row.note = f"{trial.same_graph(clean)} triples, as with no fault"
 
 
 @pytest.mark.parametrize("arm", ["memory", "buffered"])

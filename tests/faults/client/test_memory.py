@@ -37,7 +37,9 @@ def test_memory_under_a_dead_server(trial, ledger, tries, state):
 def test_control_a_queue_in_memory_grows(trial, ledger):
     trial.proxy.down()
     options = ("--count", "50000", "--ending", "tell", "--flush", "0")
-    run = trial.start("plain", *options, mode="memory", queue_records=1_000_000, exit_timeout=0.2)
+    run = trial.start(
+        "plain", *options, mode="memory", queue_records=1_000_000, queue_bytes=1_000_000_000, exit_timeout=0.2
+    )
     assert run.wait(600).code == 0
     grown = run.stats()["grown"]
     assert grown > 64_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from tests.faults.client.trials import BEFORE_EXIT, BUSY, same_graph
+from tests.faults.client.trials import BEFORE_EXIT, BUSY
 from tests.faults.network import own_network
 from tests.faults.proxy import Proxy, keeping
 
@@ -17,7 +17,9 @@ def test_a_server_that_flaps(trial, clean, ledger, tries):
     """It refuses connections and breaks those that are open, in the middle of requests and answers."""
     chance = random.Random(SEED)
     flaps = tries(10, 100)
-    run = trial.start("plain", "--count", str(flaps * 50), "--pause", "0.004", "--ending", "tell", "--flush", "60", **QUICK)
+    run = trial.start(
+        "plain", "--count", str(flaps * 50), "--pause", "0.004", "--ending", "tell", "--flush", "60", **QUICK
+    )
     run.began()
     for _ in range(flaps):
         time.sleep(chance.uniform(0.02, 0.15))
@@ -31,7 +33,7 @@ def test_a_server_that_flaps(trial, clean, ledger, tries):
     row = ledger.row("server that goes and comes back")
     found.add_to(row, flaps)
     found.check()
-    row.note = f"{same_graph(trial, clean)} triples, as with no fault"
+    row.note = f"{trial.same_graph(clean)} triples, as with no fault"
 
 
 def test_a_network_that_is_cut(trial, clean, ledger, tries):
@@ -40,7 +42,15 @@ def test_a_network_that_is_cut(trial, clean, ledger, tries):
     with own_network() as network, Proxy(trial.services.tracker_url, network.listener) as proxy:
         proxy.behave(keeping(trial.records))
         run = trial.start(
-            "plain", "--count", "100000", "--pause", "0.004", "--exit-on-term", wrap=network.wrap, url=proxy.url, **QUICK
+            "plain",
+            "--count",
+            "100000",
+            "--pause",
+            "0.004",
+            "--exit-on-term",
+            wrap=network.wrap,
+            url=proxy.url,
+            **QUICK,
         )
         run.began(20)
         cuts = tries(3, 30)
@@ -67,4 +77,4 @@ def test_a_network_that_is_cut(trial, clean, ledger, tries):
     assert before.on_disk
     trial.settle_account(row)
     row.tries = cuts + 1
-    row.note = f"{same_graph(trial, clean)} triples, as with no fault; end after {ended.seconds:.1f} s while it is cut"
+    row.note = f"{trial.same_graph(clean)} triples, as with no fault; end after {ended.seconds:.1f} s while it is cut"

@@ -7,7 +7,6 @@ import shutil
 import pytest
 
 from pllib import spool
-from tests.faults.client.trials import same_graph
 
 TRACES = ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK")
 
@@ -28,7 +27,7 @@ def test_forks_under_load(trial, clean, ledger, tries, state):
     assert {f"{index}" for index in range(children)} <= names
     assert sum(name.isdigit() for name in names) == children
     row.tries = children
-    row.note = f"{same_graph(trial, clean)} triples, as with no fault"
+    row.note = f"{trial.same_graph(clean)} triples, as with no fault"
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
@@ -40,7 +39,7 @@ def test_pools_of_all_kinds(trial, clean, ledger, tries, method):
     row = ledger.row(f"pool of processes, {method}")
     found = trial.settle_account(row)
     assert len(found.accepted) == trial.runs * 8 * 3 * 2
-    row.note = f"{same_graph(trial, clean)} triples, as with no fault"
+    row.note = f"{trial.same_graph(clean)} triples, as with no fault"
 
 
 @pytest.mark.parametrize("launcher", ["mpirun", "environment"])
@@ -72,11 +71,13 @@ def test_ranks_that_start_in_the_same_second(trial, clean, ledger, tries, launch
     producers = {producer for producer, _ in trial.records}
     assert len(producers) == len(ranks) == tries(1, 10) * 8  # each an identity of its own, and by it a file
     executions = {
-        record.split(b'"wf": "')[1].split(b'"')[0] for record in trial.records.values() if b'"kind": "workflow"' in record
+        record.split(b'"wf": "')[1].split(b'"')[0]
+        for record in trial.records.values()
+        if b'"kind": "workflow"' in record
     }
     assert len(executions) == tries(1, 10)
     assert not spool.producers(str(trial.spool))
-    row.note = f"{same_graph(trial, clean)} triples, as with no fault"
+    row.note = f"{trial.same_graph(clean)} triples, as with no fault"
 
 
 MPIRUN = ("mpirun", "-n", "8", "--oversubscribe", "--bind-to", "none")

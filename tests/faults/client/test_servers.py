@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from tests.faults.client.trials import BEFORE_EXIT, BUSY, Account, Run, Trial, same_graph, side_by_side
+from tests.faults.client.trials import BEFORE_EXIT, BUSY, Account, Run, Trial, side_by_side
 from tests.faults.ledger import Row
 from tests.faults.proxy import (
     Behaviour,
@@ -106,19 +106,22 @@ def test_silent_servers(trial, clean, ledger, tries):
     for _ in range(tries(1, 10)):
         try_states(trial, row, SILENT, 50)
     trial.settle_account(row)
-    row.note += f"; {same_graph(trial, clean)} triples, as with no fault"
+    row.note += f"; {trial.same_graph(clean)} triples, as with no fault"
 
 
 @pytest.mark.parametrize(
     ("fault", "states"),
-    [("429 with any Retry-After", BUSY_ANSWERS), ("answers that are no tracker's", {**ODD_ANSWERS, **REDIRECTS, **BROKEN})],
+    [
+        ("429 with any Retry-After", BUSY_ANSWERS),
+        ("answers that are no tracker's", {**ODD_ANSWERS, **REDIRECTS, **BROKEN}),
+    ],
 )
 def test_servers_that_take_nothing(trial, clean, ledger, tries, fault, states):
     row = ledger.row(fault)
     for _ in range(tries(1, 10)):
         assert not try_states(trial, row, states, 20).delivered  # nothing was thought to be delivered that was not
     trial.settle_account(row)
-    row.note += f"; {same_graph(trial, clean)} triples, as with no fault"
+    row.note += f"; {trial.same_graph(clean)} triples, as with no fault"
 
 
 def test_control_the_bound_of_the_end_is_seen_by_its_measure(trial, ledger):
@@ -127,7 +130,9 @@ def test_control_the_bound_of_the_end_is_seen_by_its_measure(trial, ledger):
     runs = {text: trial.start("plain", "--count", "5", exit_timeout=text) for text in ("0.5", "4")}
     seconds = ends(runs)
     assert seconds["4"] - seconds["0.5"] > 2
-    ledger.row("server away, silent, or a byte a second").note += "; control: the end takes longer with a larger setting"
+    ledger.row(
+        "server away, silent, or a byte a second"
+    ).note += "; control: the end takes longer with a larger setting"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import time
 
 from pllib import spool, spool_reader
 from pllib.spool_reader import SpoolReader
-from tests.faults.client.trials import kill_group, payloads, same_graph
+from tests.faults.client.trials import kill_group, payloads
 from tests.faults.proxy import keeping, slow
 
 SEED = 20260726
@@ -50,7 +50,7 @@ def test_killed_at_random_instants_and_run_again(trial, clean, ledger, tries):
     assert found.delivered.keys() == found.accepted
     nothing_left(trial)
     row.tries = kills
-    row.note = f"{same_graph(trial, clean)} triples, as with no fault"
+    row.note = f"{trial.same_graph(clean)} triples, as with no fault"
 
 
 def test_several_at_once(trial, clean, ledger, tries):
@@ -63,7 +63,7 @@ def test_several_at_once(trial, clean, ledger, tries):
     found = trial.settle_account(row)
     assert found.delivered.keys() == found.accepted
     nothing_left(trial)
-    row.note = f"{same_graph(trial, clean)} triples, as with no fault"
+    row.note = f"{trial.same_graph(clean)} triples, as with no fault"
 
 
 def beside(trial, command: list[str], seconds: float, **settings) -> None:
@@ -85,7 +85,7 @@ def test_beside_the_living_producer(trial, clean, ledger, tries):
     found = trial.settle_account(row)
     assert found.delivered.keys() >= found.accepted
     nothing_left(trial)
-    row.note = f"{same_graph(trial, clean)} triples, as with no fault"
+    row.note = f"{trial.same_graph(clean)} triples, as with no fault"
 
 
 def test_control_beside_the_living_producer_without_regard_for_it(trial, ledger):
@@ -122,7 +122,7 @@ def test_torn_tails_and_files_of_another_host(trial, clean, ledger, tries):
     found = trial.settle_account(row)
     assert found.delivered.keys() == found.accepted
     nothing_left(trial)
-    row.note = f"{same_graph(trial, clean)} triples, as with no fault"
+    row.note = f"{trial.same_graph(clean)} triples, as with no fault"
 
 
 def test_what_is_written_between_two_looks_is_not_passed_over(tmp_path, monkeypatch):

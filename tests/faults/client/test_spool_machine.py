@@ -19,7 +19,14 @@ from unittest import mock
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from pllib import spool
 from pllib.spool_reader import SpoolReader
@@ -95,7 +102,9 @@ class Producer:
 
     def __init__(self, folder: Path, number: int) -> None:
         self.id = f"{number:032x}"
-        self.writer: spool.SpoolWriter | None = spool.SpoolWriter(str(folder), self.id, SEGMENT, MOST, keeps_finished=True)
+        self.writer: spool.SpoolWriter | None = spool.SpoolWriter(
+            str(folder), self.id, SEGMENT, MOST, keeps_finished=True
+        )
         self.offered = 0
         self.accepted: list[bytes] = []
         self.dropped: set[bytes] = set()

@@ -21,9 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
-
 from pllib import spool
+from tests.faults.client import graphs
 from tests.faults.ledger import Row
 from tests.faults.proxy import Proxy, keeping
 
@@ -31,6 +30,8 @@ ROOT = Path(__file__).parents[3]
 WORKLOAD = Path(__file__).with_name("workload.py")
 BEFORE_EXIT = 5.5
 """Seconds that the end of a process may take, as promised."""
+FORKS_OF_THREADS = "ignore:This process:DeprecationWarning"
+"""Python 3.12 and later warn of forks in a process with threads, as which every script with pllib counts."""
 BUSY = 5.0
 """Seconds more that a busy machine is given."""
 
@@ -135,7 +136,11 @@ class Trial:
 
     def environment(self, **settings: Any) -> dict[str, str]:
         """Environment of a script; settings are those of the library, or other variables by their full names."""
-        base = {name: text for name, text in os.environ.items() if not name.startswith("PLLIB_") or name == "PLLIB_TEST_SESSION"}
+        base = {
+            name: text
+            for name, text in os.environ.items()
+            if not name.startswith("PLLIB_") or name == "PLLIB_TEST_SESSION"
+        }
         chosen = {"url": self.proxy.url, "spool": self.spool, **settings}
         named = {name if name.isupper() else f"PLLIB_{name.upper()}": str(value) for name, value in chosen.items()}
         return {**base, "PYTHONPATH": str(ROOT), "PYTHONDEVMODE": "0", **named}
@@ -145,7 +150,7 @@ class Trial:
         self.runs += 1
         name = f"r{self.runs}"
         side = self.side / name
-        command = [*wrap, sys.executable, "-W", "error", str(WORKLOAD), kind]
+        command = [*wrap, sys.executable, "-W", "error", "-W", FORKS_OF_THREADS, str(WORKLOAD), kind]
         command += ["--mark", self.mark, "--run", name, "--side", str(side), *options]
         process = subprocess.Popen(
             command,
@@ -163,7 +168,9 @@ class Trial:
         """Runs the script to its end."""
         return self.start(kind, *options, **settings).wait()
 
-    def ship(self, *options: str, url: str | None = None, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def ship(
+        self, *options: str, url: str | None = None, folder: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Ships what is on disk, as a user would."""
         return self.command(self.ship_command(*options, url=url, folder=folder))
 
@@ -210,14 +217,14 @@ class Trial:
 
     def delivered(self) -> Counter[Unit]:
         """Of each unit that the store holds, in how many executions."""
-        settle(self.services)
+        graphs.settle(self.services)
         found: Counter[Unit] = Counter()
         for kind, name, pattern in (
             ("b", "begun", "?a prov:used ?x ; prov:startedAtTime ?t ."),
             ("e", "ended", "?x prov:wasGeneratedBy ?a . ?a prov:endedAtTime ?t ."),
         ):
             label = f"{name}_{self.mark}"
-            rows = select(
+            rows = graphs.select(
                 self.services,
                 f'SELECT ?v (COUNT(DISTINCT ?a) AS ?n) {{ ?attribute rdfs:label "{label}" . '
                 f"?x prov:wasDerivedFrom ?attribute ; prov:value ?v . {pattern} }} GROUP BY ?v",
@@ -242,6 +249,10 @@ class Trial:
         found.add_to(row, self.runs, dropped)
         found.check(dropped)
         return found
+
+    def same_graph(self, clean: Any) -> int:
+        """How many triples came of these records, which are the very ones that come of them in a stack that sees no fault."""
+        return graphs.same_graph(self.services, clean, self.mark, self.records)
 
     def end_processes(self) -> None:
         """Ends what still runs, with all children."""
@@ -311,78 +322,6 @@ def payloads(folder: Path) -> Iterator[bytes]:
                     yield frame.payload
 
 
-# -- the graph ------------------------------------------------------------------------------------------------------
-
-PREFIXES = "PREFIX prov: <http://www.w3.org/ns/prov#> PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#> "
-
-
-def _query(services: Any, text: str, accept: str) -> httpx.Response:
-    answer = httpx.post(
-        f"{services.store_url}/query", data={"query": PREFIXES + text}, headers={"Accept": accept}, timeout=120
-    )
-    assert answer.status_code == 200, answer.text
-    return answer
-
-
-def select(services: Any, text: str) -> list[dict[str, str]]:
-    """Rows as the store gives them: plain texts by name."""
-    rows = _query(services, text, "application/sparql-results+json").json()["results"]["bindings"]
-    return [{name: term["value"] for name, term in row.items()} for row in rows]
-
-
-def settle(services: Any, seconds: float = 120.0) -> None:
-    """Waits until the tracker's queue is empty."""
-    deadline = time.monotonic() + seconds
-    while httpx.get(f"{services.tracker_url}/v1/stats", timeout=60).json()["queue"]["depth"]:
-        assert time.monotonic() < deadline, "the tracker's queue does not get empty"
-        time.sleep(0.05)
-
-
-def triples(services: Any, mark: str, producers: frozenset[str]) -> frozenset[str]:
-    """All that the store says of the workflows with this mark and of these processes, as lines of N-Triples."""
-    found = _query(
-        services, f'CONSTRUCT {{ ?s ?p ?o }} {{ ?s ?p ?o FILTER(CONTAINS(STR(?s), "{mark}")) }}', "application/n-triples"
-    ).text.splitlines()
-    about = _query(
-        services,
-        'CONSTRUCT { ?s ?p ?o } { ?s ?p ?o FILTER(CONTAINS(STR(?s), "agent/process/")) }',
-        "application/n-triples",
-    ).text.splitlines()
-    return frozenset(found) | {line for line in about if any(one in line for one in producers)}
-
-
-def replay(services: Any, records: Mapping[tuple[str, int], bytes], size: int = 1000) -> None:
-    """Posts records in order, with no fault."""
-    by_producer: dict[str, list[bytes]] = {}
-    for (producer, _), payload in sorted(records.items()):
-        by_producer.setdefault(producer, []).append(payload)
-    with httpx.Client(timeout=120) as client:
-        for producer, own in by_producer.items():
-            for first in range(0, len(own), size):
-                body = b'{"version":1,"producer":"%b","records":[%b]}' % (
-                    producer.encode(),
-                    b",".join(own[first : first + size]),
-                )
-                while (answer := client.post(f"{services.tracker_url}/v1/captures", content=body)).status_code == 429:
-                    time.sleep(0.2)
-                assert answer.json()["rejected"] == 0, answer.text
-    settle(services)
-
-
-def same_graph(trial: Trial, clean: Any) -> int:
-    """Delivers the records of a trial to a stack that sees no fault and compares the graphs; how many triples they have.
-
-    Raises:
-        AssertionError: the graphs differ.
-    """
-    replay(clean, trial.records)
-    producers = frozenset(producer for producer, _ in trial.records)
-    found, expected = triples(trial.services, trial.mark, producers), triples(clean, trial.mark, producers)
-    assert found == expected, sorted(found ^ expected)[:9]
-    assert found
-    return len(found)
-
-
 @contextmanager
 def running(services: Any, folder: Path) -> Iterator[Trial]:
     """A trial, whose processes are ended when the block is."""
@@ -411,5 +350,3 @@ def side_by_side(work: list[Callable[[], None]]) -> None:
         thread.join()
     if errors:
         raise errors[0]
-
-
