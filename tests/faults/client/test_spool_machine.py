@@ -32,7 +32,7 @@ from pllib import spool
 from pllib.spool_reader import SpoolReader
 from pllib.syncing import Syncer
 
-SEGMENT, MOST = 150, 1_500
+SEGMENT, MOST = 150, 5_000
 PLENTY = 1_000_000
 
 
