@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,8 +34,11 @@ def path_of(folder: Path, number: int) -> Path:
 def copied(original: Path) -> Path:
     """A copy to be damaged; the one before it is gone."""
     folder = original.with_name("copy")
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(original, folder)
+    (folder / PRODUCER[:2]).mkdir(parents=True, exist_ok=True)
+    for path in (folder / PRODUCER[:2]).iterdir():
+        path.unlink()
+    for path in (original / PRODUCER[:2]).iterdir():
+        (folder / PRODUCER[:2] / path.name).write_bytes(path.read_bytes())
     return folder
 
 

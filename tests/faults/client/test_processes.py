@@ -16,7 +16,7 @@ def test_forks_under_load(trial, clean, ledger, tries, state):
     """A thread captures and ships while children are forked: a lock held at that instant must not stop a child."""
     if state == "down":
         trial.proxy.down()
-    children = tries(40, 500)
+    children = tries(20, 250)
     run = trial.start("forks", "--count", "3", "--children", str(children), interval=0.01)
     ended = run.wait(60 + children)
     assert ended.code == 0, ended  # no child hung

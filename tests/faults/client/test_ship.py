@@ -35,8 +35,8 @@ def nothing_left(trial) -> None:
 def test_killed_at_random_instants_and_run_again(trial, clean, ledger, tries):
     chance = random.Random(SEED)
     row = ledger.row("`pllib ship` killed, and run again")
-    spooled(trial, tries(2, 20), 400, segment_bytes=3_000)
-    trial.proxy.behave(slow(0.005, keeping(trial.records)))
+    spooled(trial, 2, tries(200, 6000), segment_bytes=3_000)
+    trial.proxy.behave(slow(0.03, keeping(trial.records)))
     kills = 0
     for _ in range(tries(5, 200)):
         shipping = trial.start_ship()
@@ -55,7 +55,7 @@ def test_killed_at_random_instants_and_run_again(trial, clean, ledger, tries):
 
 def test_several_at_once(trial, clean, ledger, tries):
     row = ledger.row("`pllib ship` three times at once")
-    for _ in range(tries(2, 30)):
+    for _ in range(tries(1, 30)):
         spooled(trial, 2, segment_bytes=3_000)
         for shipping in [trial.start_ship() for _ in range(3)]:
             _, errors = shipping.communicate(timeout=120)

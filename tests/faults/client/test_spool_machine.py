@@ -297,7 +297,7 @@ def explore(machine: type[Spools], folder: Path, examples: int) -> Counter[str]:
 
 
 def test_whatever_happens_to_processes_and_disk_the_account_comes_out_even(tmp_path, ledger, tries):
-    total = explore(Spools, tmp_path, tries(60, 3000))
+    total = explore(Spools, tmp_path, tries(40, 3000))
     row = ledger.row("any order of crashes, power cuts, full disks (a state machine)")
     row.tries += total["tries"]
     row.accepted += total["accepted"] - total["lost"]
