@@ -115,6 +115,7 @@ def test_silent_servers(trial, clean, ledger, tries):
         ("429 with any Retry-After", BUSY_ANSWERS),
         ("answers that are no tracker's", {**ODD_ANSWERS, **REDIRECTS, **BROKEN}),
     ],
+    ids=["busy", "odd"],
 )
 def test_servers_that_take_nothing(trial, clean, ledger, tries, fault, states):
     row = ledger.row(fault)
@@ -143,6 +144,7 @@ def test_control_the_bound_of_the_end_is_seen_by_its_measure(trial, ledger):
         ("429 to every second request", lambda keep: alternating(answer(429, {"Retry-After": "0.2"}), keep)),
         ("connections closed while they are idle", lambda keep: hanging_up(keep)),
     ],
+    ids=["503", "none", "429", "closed"],
 )
 def test_servers_that_take_some(trial, clean, ledger, tries, fault, behaviour):
     """All arrives by itself, with nothing shipped by hand."""
