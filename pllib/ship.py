@@ -97,6 +97,7 @@ class Shipment:
         self._finished.append(delivery)
         try:
             self._deliver(delivery)
+            delivery.tell()
         finally:
             reader.close()
         if not ships:

@@ -127,6 +127,15 @@ class Delivery:
         self.delivered += outcome.delivered
         self.refused += len(outcome.refused)
 
+    def tell(self) -> None:
+        """Tells the tracker the figures at the end, if it got anything; whether it hears them or not."""
+        figures = self._accounting()
+        if figures is not None and self.delivered:
+            try:
+                self.transport.post(self.source.producer, [], figures)
+            except TransportError:
+                return  # they are only for whoever asks
+
     def _posted(self, payloads: List[bytes]) -> Outcome:
         """Posts records. When they are refused as a whole, in halves, until the record that is to blame stands alone."""
         try:
@@ -167,6 +176,7 @@ class Shipper:
         self._last: List[bytes] = []
         self._failures = 0
         self._found = 0  # by the last round
+        self._delivered_all = False  # when it ended
         self._answered = False  # whether the last failure was an answer, not the lack of one
         self._next = 0.0  # when to try again after it
         self._thread = threading.Thread(target=self._run, name="pllib-shipper", daemon=True)
@@ -191,7 +201,7 @@ class Shipper:
         self._stop_at = time.monotonic() + timeout
         self._wake.set()
         self._thread.join(timeout)
-        return not self._thread.is_alive() and not self._failures
+        return self._delivered_all
 
     def _run(self) -> None:
         going_on = True
@@ -199,7 +209,14 @@ class Shipper:
             stopping = self._stop_at is not None
             self._round(stopping)
             going_on = self._after_failure(stopping) if self._failures else self._after_success(stopping)
+        self._delivered_all = not self._failures
+        self._farewell()
         self.delivery.transport.close()
+
+    @shielded(lambda self: None, always=True)
+    def _farewell(self) -> None:
+        if not self._failures:
+            self.delivery.tell()
 
     def _after_success(self, stopping: bool) -> bool:
         """Waits for the next round; ``False`` when there is to be none."""
