@@ -132,7 +132,7 @@ class HttpTransport:
             raise self._no_answer(error) from error
 
     def post(self, producer: str, payloads: List[bytes], accounting: Optional[Json] = None) -> Dict[str, Any]:
-        return self._exchange(body_of(producer, payloads, accounting))
+        return _accounted(self._exchange(body_of(producer, payloads, accounting)), len(payloads), self.url)
 
     def _exchange(self, body: bytes) -> Dict[str, Any]:
         """The tracker's answer to a body of JSON. Raises ``TransportError`` when it was not taken."""
@@ -146,7 +146,7 @@ class HttpTransport:
             self.close()
             raise self._no_answer(error) from error
         if answer.status == 200:
-            return _parsed(answer.body, len(payloads), self.url)
+            return _parsed(answer.body, self.url)
         text = answer.body[:500].decode("utf-8", "replace")
         raise TransportError(
             f"{self.url} answered {answer.status}: {text}",
@@ -186,13 +186,22 @@ def _is_refusal(content: bytes) -> bool:
     return isinstance(found, dict) and "error" in found
 
 
-def _parsed(content: bytes, count: int, url: str) -> Dict[str, Any]:
+def _parsed(content: bytes, url: str) -> Dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise TransportError(f"{url} did not answer as a tracker does") from error
+    if not isinstance(found, dict) or "accepted" not in found:
+        raise TransportError(f"{url} did not answer as a tracker does")
+    return found
+
+
+def _accounted(found: Dict[str, Any], count: int, url: str) -> Dict[str, Any]:
     """A tracker's answer to ``count`` records; other things on the way may say 200 as well."""
     try:
-        found: Dict[str, Any] = json.loads(content)
         told = [entry["index"] + entry["status"] for entry in found["results"]]
         fits = found["accepted"] + found["rejected"] == count and all(type(number) is int for number in told)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (KeyError, TypeError) as error:
         raise TransportError(f"{url} did not answer as a tracker does") from error
     if not fits:
         raise TransportError(f"{url} did not answer as a tracker does")

@@ -289,7 +289,7 @@ def test_the_figures_of_a_dead_process_are_counted_from_its_files(tmp_path, rece
 def test_the_command_line_says_the_accounting(tmp_path, receiver):
     captured(tmp_path)
     folder = str(tmp_path / "spool")
-    receiver.plan = [(200, {}, b'{"accepted":50,"results":[]}'), (503, {}, b"")]
+    receiver.plan = [(200, {}, b'{"accepted":50,"rejected":0,"results":[]}'), (503, {}, b"")]
     ship(tmp_path, receiver.url, PLLIB_BATCH_RECORDS="50")
     for arguments in (["inspect", folder], ["status", "--spool", folder, "--url", "http://127.0.0.1:1"]):
         with pllib_command(*arguments) as process:

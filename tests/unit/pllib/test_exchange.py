@@ -17,6 +17,7 @@ from pllib.exchange import Connection
 from pllib.transport import HttpTransport
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
+TAKEN = b'{"accepted":1,"rejected":0,"results":[]}\n'
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -183,9 +184,9 @@ def test_a_forked_child_lets_go_of_the_connection_without_a_word():
 
 
 def test_a_user_and_a_path_in_the_address_are_understood():
-    server = Server([(0, b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n" + b'{"accepted":1}')])
+    server = Server([(0, b"HTTP/1.1 200 OK\r\nContent-Length: 41\r\n\r\n" + TAKEN)])
     transport = HttpTransport(f"http://me@127.0.0.1:{server.port}/behind/", 5.0, token="secret")
-    assert transport.post("0" * 32, [b"{}"]) == {"accepted": 1}
+    assert transport.post("0" * 32, [b"{}"]) ["accepted"] == 1
     head = server.heard[0].split(b"\r\n")
     assert head[0] == b"POST /behind/v1/captures HTTP/1.1"
     assert b"Host: 127.0.0.1:%d" % server.port in head

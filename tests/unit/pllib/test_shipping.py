@@ -146,8 +146,8 @@ def test_a_failure_in_the_middle_of_halving_counts_nothing_twice(receiver):
 
 
 def test_results_that_make_no_sense_refuse_nothing_twice(receiver):
-    results = [{"index": 1, "status": 422}, {"index": 1, "status": 422}, {"index": 99, "status": 422}, {"index": "1"}]
-    receiver.plan = [(200, {}, json.dumps({"accepted": 1, "results": results}).encode())]
+    results = [{"index": 1, "status": 422}, {"index": 1, "status": 422}, {"index": 99, "status": 422}]
+    receiver.plan = [(200, {}, json.dumps({"accepted": 1, "rejected": 2, "results": results}).encode())]
     delivery = deliver(queue(3), receiver)
     assert delivery.step()
     assert (delivery.delivered, delivery.refused) == (2, 1)
