@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -63,8 +64,17 @@ class Process:
         self._process: Any = None
 
     @property
+    def kind(self) -> str:
+        """``store``, ``redis``, ``manager`` or ``tracker``."""
+        return self.service.name.partition("-")[0]
+
+    @property
     def url(self) -> str:
         return self.service.url
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
 
     @property
     def running(self) -> bool:
@@ -285,33 +295,35 @@ class RelayedCluster(Cluster):
     """A cluster of one tracker and one manager with a relay in front of each service."""
 
     def __init__(self, folder: Path, free_port: Callable[[], int], oxigraph: str) -> None:
-        self.back: Proxy | None = None
+        ports = {name: free_port() for name in ("tracker-0", "manager-0", "store")}
+        self.front, self.middle, self.back = (Proxy(plan.loopback_url(port)) for port in ports.values())
         super().__init__(folder, free_port, oxigraph)
-        self.front = Proxy(plan.loopback_url(self.port("tracker-0")))
-        self.middle = Proxy(plan.loopback_url(self.port("manager-0")))
-        self.back = Proxy(plan.loopback_url(self.port("store")))
+        self._ports.update(ports)
+
+    @property
+    def relays(self) -> tuple[Proxy, Proxy, Proxy]:
+        """In front of tracker, manager and store."""
+        return self.front, self.middle, self.back
 
     @property
     def urls(self) -> list[str]:
         return [self.front.url]
 
     def manager_port(self, number: int) -> int:
-        return int(self.middle.url.rpartition(":")[2]) if self.back else 0
+        return urlsplit(self.middle.url).port or 0
 
     def store_url(self) -> str:
-        return self.back.url if self.back else ""
+        return self.back.url
 
     def fresh(self, layout: Layout | None = None) -> None:
-        for one in (self.front, self.middle, self.back):
-            assert one is not None
+        for one in self.relays:
             heal(one)
         super().fresh(layout)
 
     def close(self) -> None:
         super().close()
-        for one in (self.front, self.middle, self.back):
-            if one is not None:
-                one.__exit__()
+        for one in self.relays:
+            one.__exit__()
 
 
 def heal(one: Proxy) -> None:

@@ -14,9 +14,9 @@ from .workload import Batch, capture
 
 
 @pytest.fixture(scope="session")
-def batches(tmp_path_factory: pytest.TempPathFactory) -> list[Batch]:
-    """Some 2,000 records of a real client, in small batches."""
-    return capture(tmp_path_factory.mktemp("captured"))
+def batches(tmp_path_factory: pytest.TempPathFactory, tries: Callable[[int, int], int]) -> list[Batch]:
+    """Records of a real client in small batches: some 1,000, or 2,000 where all is tried."""
+    return capture(tmp_path_factory.mktemp("captured"), tries(1, 2))
 
 
 @pytest.fixture(scope="session")

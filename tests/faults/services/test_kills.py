@@ -2,77 +2,73 @@
 
 from __future__ import annotations
 
+import os
 import random
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.faults.ledger import Ledger
 
 from .cluster import Cluster, Layout, Process
-from .graphs import Truth
+from .early_acknowledgement import DELAY
+from .graphs import Truth, visible
 from .load import Load
+from .strikes import all_at_once, killed, named, runs, stopped, under_load
 
-KILLS_A_RUN = 5
-LONGEST_PAUSE = 0.1
-"""Seconds from a batch's acknowledgement to the instant of the fault, at most: the manager works on it by then."""
+ALL = os.environ.get("PLLIB_FAULTS") == "all"
+VICTIMS = [("tracker",), ("manager",), ("store",)] if ALL else [("tracker", "manager", "store")]
+"""Services that end in turn during one run."""
 
-Fault = Callable[[], None]
+EARLY = Path(__file__).with_name("early_acknowledgement.py")
+
+Tries = Callable[[int, int], int]
 pytestmark = pytest.mark.timeout(1800)
 
 
-def runs(kills: int) -> Iterator[int]:
-    """How many faults each run gets."""
-    while kills > 0:
-        yield min(kills, KILLS_A_RUN)
-        kills -= KILLS_A_RUN
-
-
-def under_load(load: Load, faults: int, chance: random.Random, strike: Fault) -> None:
-    """Strikes at random instants, each within a share of the load that goes on meanwhile."""
-    for number in range(faults):
-        before, after = (len(load.batches) * step // (faults + 1) for step in (number, number + 1))
-        load.allow(after)
-        load.reached(chance.randint(before, after - 1))
-        time.sleep(chance.uniform(0, LONGEST_PAUSE))
-        strike()
-    load.finish()
-
-
-def one(cluster: Cluster, name: str) -> Process:
-    """The service of this name."""
-    (found,) = (process for process in cluster.everything if process.service.name.partition("-")[0] == name)
-    return found
-
-
-def killed(process: Process) -> None:
-    process.end(signal.SIGKILL)
-    process.start()
-
-
-def stopped(process: Process) -> None:
-    """A clean stop, which is bounded."""
-    assert process.wait().end(signal.SIGTERM) == 0, process.told
-    process.start()
-
-
-@pytest.mark.parametrize("name", ["tracker", "manager", "store"])
+@pytest.mark.parametrize("victims", VICTIMS, ids=" ".join)
 @pytest.mark.parametrize("how", [killed, stopped])
-def test_a_service_ends(
+def test_services_end_under_load(
     cluster: Cluster,
     truth: Truth,
     ledger: Ledger,
-    tries: Callable[[int, int], int],
+    tries: Tries,
     chance: random.Random,
-    name: str,
-    how: Callable[[Process], None],
+    victims: tuple[str, ...],
+    how: Callable[[Process, random.Random], None],
 ) -> None:
-    for faults in runs(tries(2, 50)):
-        cluster.fresh(Layout())
+    row = ledger.row(f"{'kill -9' if how is killed else 'SIGTERM'} of {', '.join(victims)}, each")
+    for count in runs(tries(2, 50) * len(victims)):
+        cluster.fresh()
+        turn = [victims[number % len(victims)] for number in range(count)]
         with Load(cluster.urls, truth.batches) as load:
-            under_load(load, faults, chance, lambda: how(one(cluster, name)))
-        row = ledger.row(f"{'kill -9' if how is killed else 'SIGTERM'} of {name}")
-        truth.account(row, load.acknowledged, cluster.settle(), faults)
+            under_load(load, [lambda name=name: how(named(cluster, name, chance), chance) for name in turn], chance)
+        truth.account(row, load.acknowledged, cluster.settle(), count // len(victims))
         assert cluster.stats()["dead_letters"] == 0
+
+
+def test_everything_is_killed_at_once(
+    cluster: Cluster, truth: Truth, ledger: Ledger, tries: Tries, chance: random.Random
+) -> None:
+    for count in runs(tries(2, 50)):
+        cluster.fresh()
+        with Load(cluster.urls, truth.batches) as load:
+            under_load(load, [lambda: all_at_once(cluster, chance)] * count, chance)
+        truth.account(ledger.row("kill -9 of all at once"), load.acknowledged, cluster.settle(), count)
+
+
+@pytest.mark.parametrize("liar", ["tracker", "manager"])
+def test_a_service_that_says_yes_too_soon_is_found_out(
+    cluster: Cluster, truth: Truth, ledger: Ledger, chance: random.Random, liar: str
+) -> None:
+    """The control: were the promise not kept, these kills would show it."""
+    cluster.fresh(Layout(wraps={liar: (str(EARLY),)}))
+    some = truth.batches[:100]
+    with Load(cluster.urls, some) as load:
+        under_load(load, [lambda: killed(named(cluster, liar, chance).wait(), chance)] * 2, chance)
+    time.sleep(5 * DELAY)
+    lost = load.records - visible(load.acknowledged, cluster.settle())
+    assert 0 < lost < load.records  # what no kill came after did arrive
+    ledger.row(f"control: a {liar} that says yes too soon").note = f"{lost} of {load.records} lost by 2 kills"

@@ -1,0 +1,118 @@
+"""Disks that are full or read-only for a while: refused with 503, nothing acknowledged lost, and on it goes by itself."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.ledger import Ledger
+from tests.faults.proxy import until
+
+from .cluster import Cluster, Layout
+from .disks import mounted
+from .graphs import Truth
+from .load import Load
+
+PATIENCE = 60.0
+Tries = Callable[[int, int], int]
+pytestmark = pytest.mark.timeout(1800)
+
+
+def test_the_queue_s_disk_is_full_for_a_while(
+    cluster: Cluster, truth: Truth, ledger: Ledger, tries: Tries, tmp_path: Path
+) -> None:
+    times = tries(2, 6)
+    with mounted(tmp_path / "disk", 8) as disk:
+        cluster.fresh(Layout(folders={"tracker": disk.folder}))
+        (tracker,) = cluster.trackers
+        pid = tracker.pid
+        with Load(cluster.urls, truth.batches) as load:
+            for number in range(times):
+                share = len(truth.batches) * (number + 1) // (times + 1)
+                load.allow(share - 20)
+                load.reached(share - 20)
+                disk.fill(0)
+                before = load.answers[503]
+                load.allow(share)
+                assert until(lambda: load.answers[503] > before + 10, PATIENCE), load.answers
+                assert not tracker.usable()
+                disk.free()
+                load.reached(share)
+                assert until(tracker.usable, PATIENCE)
+            assert tracker.pid == pid
+            load.finish()
+        truth.account(ledger.row("the queue's disk is full"), load.acknowledged, cluster.settle(), times)
+        cluster.end(tracker)
+
+
+def test_a_tracker_is_started_while_its_disk_is_full(
+    cluster: Cluster, truth: Truth, ledger: Ledger, tmp_path: Path
+) -> None:
+    with mounted(tmp_path / "disk", 8) as disk:
+        cluster.fresh(Layout(folders={"tracker": disk.folder}))
+        (tracker,) = cluster.trackers
+        cluster.end(*cluster.managers)
+        half = len(truth.batches) // 2
+        with Load(cluster.urls, truth.batches) as load:
+            load.allow(half)
+            load.reached(half)
+            tracker.end(signal.SIGKILL)
+            disk.fill(0)
+            tracker.start()
+            load.allow(half + 4)
+            assert until(lambda: load.answers[503] > 0 or not tracker.running, PATIENCE)
+            assert tracker.running, tracker.told
+            for manager in cluster.managers:
+                manager.start()
+            disk.free()
+            load.finish()
+        truth.account(ledger.row("kill -9 of tracker, its disk full"), load.acknowledged, cluster.settle(), 1)
+        cluster.end(tracker)
+
+
+def test_the_store_s_disk_is_full_for_a_while(
+    cluster: Cluster, truth: Truth, ledger: Ledger, tries: Tries, tmp_path: Path
+) -> None:
+    times = tries(1, 4)
+    with mounted(tmp_path / "disk", 200) as disk:
+        cluster.fresh(Layout(folders={"store": disk.folder}))
+        with Load(cluster.urls, truth.batches) as load:
+            for number in range(times):
+                share = len(truth.batches) * (number + 1) // (times + 1)
+                load.allow(share // 2)
+                load.reached(share // 2)
+                disk.fill(0)
+                load.allow(share)
+                load.reached(share)  # captures are taken all the same
+                assert until(lambda: cluster.stats()["failed_posts"] > number, PATIENCE), cluster.stats()
+                disk.free()
+                print(until(cluster.drained, 20), cluster.stats(), cluster.store.told, cluster.managers[0].told)
+            load.finish()
+        truth.account(ledger.row("the store's disk is full"), load.acknowledged, cluster.settle(), times)
+        cluster.end(cluster.store)
+
+
+def test_the_queue_s_folder_is_read_only(cluster: Cluster, truth: Truth, ledger: Ledger, tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", 8) as disk:
+        cluster.fresh(Layout(folders={"tracker": disk.folder}))
+        (tracker,) = cluster.trackers
+        cluster.end(*cluster.managers)
+        half = len(truth.batches) // 2
+        with Load(cluster.urls, truth.batches) as load:
+            load.allow(half)
+            load.reached(half)
+            assert tracker.end(signal.SIGTERM) == 0
+            disk.read_only(True)
+            tracker.start()
+            assert tracker.exit_code() == 3
+            print(tracker.told)
+            assert str(disk.folder) in tracker.told
+            assert "Traceback" not in tracker.told
+            disk.read_only(False)
+            cluster.start()
+            load.finish()
+        truth.account(ledger.row("the queue's folder is read-only"), load.acknowledged, cluster.settle(), 1)
+        cluster.end(tracker)
