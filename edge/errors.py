@@ -1,4 +1,4 @@
-"""Errors that are the same in every service: a request that is refused as a whole, settings that cannot be used."""
+"""Errors that are the same in every service: a request that is refused as a whole, settings that cannot be used, no start."""
 
 from __future__ import annotations
 
@@ -45,3 +45,7 @@ class RequestError(Exception):
 
 class SettingsError(Exception):
     """A service's settings cannot be used; the message says which flag to change."""
+
+
+class StartError(Exception):
+    """A service cannot start for a reason that it knows; the message says what is wrong and what to do about it."""

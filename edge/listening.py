@@ -13,8 +13,9 @@ from typing import Protocol, TypeVar
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .errors import SettingsError
+from .errors import SettingsError, StartError
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]", "::1")
 CONNECTIONS = 512
@@ -84,7 +85,7 @@ def serve(app: FastAPI, host: str, port: int) -> None:
     # uvicorn stops in order and then raises the signal again, for which the default would be a death by signal.
     signal.signal(signal.SIGTERM, lambda *_: None)
     uvicorn.run(
-        app,
+        _plainly(app),
         host=host.strip("[]"),
         port=port,
         loop="uvloop",
@@ -95,3 +96,18 @@ def serve(app: FastAPI, host: str, port: int) -> None:
         limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
+
+
+def _plainly(app: ASGIApp) -> ASGIApp:
+    """The application; a ``StartError`` is logged as its message alone, not as a trace of calls."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        async def told(message: Message) -> None:
+            error = sys.exception()
+            if message["type"] == "lifespan.startup.failed" and isinstance(error, StartError):
+                message = {**message, "message": str(error)}
+            await send(message)
+
+        await app(scope, receive, told if scope["type"] == "lifespan" else send)
+
+    return application

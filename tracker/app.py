@@ -11,6 +11,7 @@ import httpx
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from edge.errors import StartError
 from edge.listening import LOOPBACK_HOSTS
 
 from .admin_routes import router as admin_router
@@ -18,6 +19,7 @@ from .answers import add_error_answers
 from .catalogue import Catalogue
 from .dispatch import Dispatcher
 from .draining import Gate
+from .errors import QueueError
 from .intake import Intake
 from .metrics import Metrics
 from .names import Specifications
@@ -42,12 +44,15 @@ def create_app(settings: Settings) -> FastAPI:
     """The application; it opens its queue when it is started and closes it when it is stopped.
 
     Raises, when started:
-        QueueError: the data folder, or the server of the queue, cannot be used.
+        StartError: the data folder, or the server of the queue, cannot be used.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        storage = await open_storage(settings)
+        try:
+            storage = await open_storage(settings)
+        except QueueError as error:
+            raise StartError(str(error)) from error
         queue = storage.queue
         metrics = Metrics()
         in_force = Specifications()
