@@ -154,6 +154,10 @@ def _open(path: Path, schema: str) -> sqlite3.Connection:
             "secure_delete=FAST",
         ):
             connection.execute("PRAGMA " + pragma)
+        # Its cost is small beside that of a partition that stands still at a page that nobody can read.
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise QueueUnavailable(_damaged(path, found))
         connection.executescript("BEGIN IMMEDIATE;" + schema + "COMMIT;")
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
@@ -172,5 +176,21 @@ def _work_off_log(connection: sqlite3.Connection) -> None:
 def _unavailable(path: Path, error: sqlite3.Error | QueueUnavailable) -> QueueUnavailable:
     if isinstance(error, QueueUnavailable):
         return error
-    full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-    return (QueueFull if full else QueueUnavailable)(f"{path}: {error}")
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the details that extended codes add
+    if code == sqlite3.SQLITE_FULL:
+        return QueueFull(f"{path}: {error}")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return QueueUnavailable(_damaged(path, str(error)))
+    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return QueueUnavailable(
+            f"{path} cannot be read or written ({error}): see that its folder is there and may be written by this user, "
+            "and that its disk is not full or mounted read-only"
+        )
+    return QueueUnavailable(f"{path}: {error}")
+
+
+def _damaged(path: Path, found: str) -> str:
+    return (
+        f"{path} is damaged ({found}): put a backup of the folder in its place, or move the file and {path.name}-wal "
+        "away to begin with an empty queue"
+    )

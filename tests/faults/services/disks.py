@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+CHUNK = 65_536
 
 
 class Disk:
@@ -18,12 +21,14 @@ class Disk:
         self.folder = folder
         self._filler = folder / "filler"
 
-    def fill(self, leave: int) -> None:
-        """Takes all space but so many bytes."""
-        state = os.statvfs(self.folder)
-        free = state.f_bavail * state.f_frsize
-        with self._filler.open("ab") as file:
-            file.write(bytes(max(free - leave, 0)))
+    def fill(self) -> None:
+        """Takes all space."""
+        with self._filler.open("ab", buffering=0) as file:
+            try:
+                while file.write(bytes(CHUNK)):
+                    continue
+            except OSError as error:
+                assert error.errno == errno.ENOSPC, error
 
     def free(self) -> None:
         """Gives the space back."""

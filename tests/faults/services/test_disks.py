@@ -34,7 +34,7 @@ def test_the_queue_s_disk_is_full_for_a_while(
                 share = len(truth.batches) * (number + 1) // (times + 1)
                 load.allow(share - 20)
                 load.reached(share - 20)
-                disk.fill(0)
+                disk.fill()
                 before = load.answers[503]
                 load.allow(share)
                 assert until(lambda: load.answers[503] > before + 10, PATIENCE), load.answers
@@ -60,7 +60,7 @@ def test_a_tracker_is_started_while_its_disk_is_full(
             load.allow(half)
             load.reached(half)
             tracker.end(signal.SIGKILL)
-            disk.fill(0)
+            disk.fill()
             tracker.start()
             load.allow(half + 4)
             assert until(lambda: load.answers[503] > 0 or not tracker.running, PATIENCE)
@@ -84,7 +84,7 @@ def test_the_store_s_disk_is_full_for_a_while(
                 share = len(truth.batches) * (number + 1) // (times + 1)
                 load.allow(share // 2)
                 load.reached(share // 2)
-                disk.fill(0)
+                disk.fill()
                 load.allow(share)
                 load.reached(share)  # captures are taken all the same
                 assert until(lambda: cluster.stats()["failed_posts"] > number, PATIENCE), cluster.stats()
