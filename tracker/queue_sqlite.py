@@ -84,14 +84,23 @@ class SqliteQueue:
         count = self.partitions
         now = self._clock()
 
-        def job(connection: sqlite3.Connection) -> tuple[list[tuple[int, int]], set[int], int, int, int]:
+        def begin(connection: sqlite3.Connection) -> int:
+            return delivered.begin(connection, now, self._keep)
+
+        def job(connection: sqlite3.Connection) -> tuple[list[tuple[int, int]], set[int], int, int]:
             connection.execute("UPDATE entry SET partition = hash % ?1 WHERE partition != hash % ?1", (count,))
-            replayed = delivered.begin(connection, now, self._keep)
             rows = connection.execute("SELECT partition, id FROM entry ORDER BY partition, id").fetchall()
             counts = connection.execute("SELECT (SELECT count(*) FROM dead), (SELECT count(*) FROM quarantine)")
-            return rows, delivered.ids(connection), replayed, *counts.fetchone()
+            return rows, delivered.ids(connection), *counts.fetchone()
 
-        rows, kept, replayed, self._dead, self._quarantined = await self._database.run(job)
+        replayed = 0
+        try:
+            replayed = await self._database.run(begin)
+        except QueueFull:  # to read needs no space, and to deliver makes some
+            log.error(
+                "no space is left: what was delivered last is not delivered again, clean as the last stop was or not"
+            )
+        rows, kept, self._dead, self._quarantined = await self._database.run(job)
         self._kept = len(kept)
         for partition, number in rows:
             state = self._partitions[partition]

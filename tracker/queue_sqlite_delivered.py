@@ -33,8 +33,8 @@ def begin(connection: sqlite3.Connection, now: float, keep: float) -> int:
 
 
 def sign_of_life(connection: sqlite3.Connection, now: float) -> None:
-    """Notes that the file is in use still."""
-    connection.execute("UPDATE life SET seen = ?", (now,))
+    """Notes that the file is in use still, or now, if there was no space to note it when it was opened."""
+    connection.execute("INSERT OR REPLACE INTO life (id, seen, open) VALUES (1, ?, 1)", (now,))
 
 
 def end(connection: sqlite3.Connection) -> None:
