@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -23,12 +22,9 @@ class Disk:
 
     def fill(self) -> None:
         """Takes all space."""
-        with self._filler.open("ab", buffering=0) as file:
-            try:
-                while file.write(bytes(CHUNK)):
-                    continue
-            except OSError as error:
-                assert error.errno == errno.ENOSPC, error
+        with self._filler.open("ab", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+            while file.write(bytes(CHUNK)):
+                continue
 
     def free(self) -> None:
         """Gives the space back."""

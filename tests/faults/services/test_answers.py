@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from functools import partial
 
 import pytest
 
@@ -103,11 +104,14 @@ def test_a_manager_or_store_misbehaves_for_a_while(
                 share = len(truth.batches) * (number + 1) // (len(order) + 1)
                 load.allow(share)
                 load.reached(share)  # captures are taken all the same
-                assert until(lambda: proxy.counts["requests"] > before, PATIENCE), (service, name)
+                met = partial(lambda proxy, before: proxy.counts["requests"] > before, proxy, before)
+                assert until(met, PATIENCE), (service, name)
                 heal(proxy)
                 assert until(relayed.drained, PATIENCE), (service, name, relayed.stats())
             load.finish()
         assert not load.answers
         graph = relayed.settle()
         assert relayed.stats()["dead_letters"] == 0
-        truth.account(ledger.row(f"manager and store misbehave in {len(ways)} ways"), load.acknowledged, graph, len(order))
+        truth.account(
+            ledger.row(f"manager and store misbehave in {len(ways)} ways"), load.acknowledged, graph, len(order)
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def test_the_queue_s_disk_is_full_for_a_while(
     cluster: Cluster, truth: Truth, ledger: Ledger, tries: Tries, tmp_path: Path
 ) -> None:
     times = tries(2, 6)
-    with mounted(tmp_path / "disk", 8) as disk:
+    with mounted(tmp_path / "disk", 32) as disk:
         cluster.fresh(Layout(folders={"tracker": disk.folder}))
         (tracker,) = cluster.trackers
         pid = tracker.pid
@@ -36,12 +37,15 @@ def test_the_queue_s_disk_is_full_for_a_while(
                 load.reached(share - 20)
                 disk.fill()
                 before = load.answers[503]
-                load.allow(share)
-                assert until(lambda: load.answers[503] > before + 10, PATIENCE), load.answers
-                assert not tracker.usable()
+                load.allow(share)  # some of it may fit in space that the file has already
+                stuck = partial(lambda load, most: load.answers[503] > most, load, before + 10)
+                full = until(lambda stuck=stuck, share=share: stuck() or len(load.acknowledged) == share, PATIENCE)
+                assert full, load.answers
+                assert stuck() != tracker.usable()
                 disk.free()
                 load.reached(share)
                 assert until(tracker.usable, PATIENCE)
+            assert load.answers[503] > 0
             assert tracker.pid == pid
             load.finish()
         truth.account(ledger.row("the queue's disk is full"), load.acknowledged, cluster.settle(), times)
@@ -51,7 +55,7 @@ def test_the_queue_s_disk_is_full_for_a_while(
 def test_a_tracker_is_started_while_its_disk_is_full(
     cluster: Cluster, truth: Truth, ledger: Ledger, tmp_path: Path
 ) -> None:
-    with mounted(tmp_path / "disk", 8) as disk:
+    with mounted(tmp_path / "disk", 32) as disk:
         cluster.fresh(Layout(folders={"tracker": disk.folder}))
         (tracker,) = cluster.trackers
         cluster.end(*cluster.managers)
@@ -73,8 +77,9 @@ def test_a_tracker_is_started_while_its_disk_is_full(
         cluster.end(tracker)
 
 
+@pytest.mark.parametrize("killed", [False, True], ids=["", "and it is killed"])
 def test_the_store_s_disk_is_full_for_a_while(
-    cluster: Cluster, truth: Truth, ledger: Ledger, tries: Tries, tmp_path: Path
+    cluster: Cluster, truth: Truth, ledger: Ledger, tries: Tries, tmp_path: Path, killed: bool
 ) -> None:
     times = tries(1, 4)
     with mounted(tmp_path / "disk", 200) as disk:
@@ -82,21 +87,29 @@ def test_the_store_s_disk_is_full_for_a_while(
         with Load(cluster.urls, truth.batches) as load:
             for number in range(times):
                 share = len(truth.batches) * (number + 1) // (times + 1)
-                load.allow(share // 2)
-                load.reached(share // 2)
+                load.allow(share - 20)
+                load.reached(share - 20)
+                failed = cluster.stats()["failed_posts"]
                 disk.fill()
                 load.allow(share)
                 load.reached(share)  # captures are taken all the same
-                assert until(lambda: cluster.stats()["failed_posts"] > number, PATIENCE), cluster.stats()
+                assert until(lambda failed=failed: cluster.stats()["failed_posts"] > failed, PATIENCE)
+                if killed:
+                    cluster.store.end(signal.SIGKILL)
                 disk.free()
-                print(until(cluster.drained, 20), cluster.stats(), cluster.store.told, cluster.managers[0].told)
+                cluster.store.start()
+                assert until(cluster.drained, PATIENCE), cluster.store.told
             load.finish()
-        truth.account(ledger.row("the store's disk is full"), load.acknowledged, cluster.settle(), times)
+        cluster.settle()
+        # What the store's log holds behind the write that failed must be found when it is read again.
+        cluster.store.end(signal.SIGKILL)
+        row = ledger.row(f"the store's disk is full{', kill -9 of it' if killed else ''}")
+        truth.account(row, load.acknowledged, cluster.settle(), times)
         cluster.end(cluster.store)
 
 
 def test_the_queue_s_folder_is_read_only(cluster: Cluster, truth: Truth, ledger: Ledger, tmp_path: Path) -> None:
-    with mounted(tmp_path / "disk", 8) as disk:
+    with mounted(tmp_path / "disk", 32) as disk:
         cluster.fresh(Layout(folders={"tracker": disk.folder}))
         (tracker,) = cluster.trackers
         cluster.end(*cluster.managers)
@@ -108,7 +121,6 @@ def test_the_queue_s_folder_is_read_only(cluster: Cluster, truth: Truth, ledger:
             disk.read_only(True)
             tracker.start()
             assert tracker.exit_code() == 3
-            print(tracker.told)
             assert str(disk.folder) in tracker.told
             assert "Traceback" not in tracker.told
             disk.read_only(False)

@@ -61,4 +61,3 @@ def test_poison_is_set_aside_and_replayed(relayed: RelayedCluster, truth: Truth,
         assert replayed.json() == {"replayed": len(letters)}
         truth.account(row, load.acknowledged, relayed.settle(), len(letters))
         assert dead_letters(relayed) == []
-
