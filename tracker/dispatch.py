@@ -93,7 +93,7 @@ def outcome_of(response: httpx.Response, size: int) -> Outcome:
         return Delivered()
     reason = f"HTTP {status}: {response.text[:MAX_REASON]}"
     if status in _NOT_THE_DOCUMENTS or 300 <= status < 400:
-        return Unavailable(reason, retry_after(response.headers.get("retry-after"), datetime.now(UTC)))
+        return Unavailable(reason, retry_after(response.headers.get("retry-after"), _answered(response)))
     if status == 422:
         errors = _named_errors(response.content, size)
         if errors:
@@ -124,6 +124,14 @@ def retry_after(header: str | None, now: datetime) -> float:
     except (ValueError, TypeError):
         return 0.0
     return min(max(seconds, 0.0), RETRY_AFTER_CAP)
+
+
+def _answered(response: httpx.Response) -> datetime:
+    """When an answer was given by the clock of who gave it, which the date in its ``Retry-After`` goes by; else by ours."""
+    try:
+        return parsedate_to_datetime(response.headers.get("date", ""))
+    except ValueError:
+        return datetime.now(UTC)
 
 
 def backoff(failures: int, chance: float) -> float:
