@@ -6,6 +6,7 @@ import random
 import re
 import time
 from collections.abc import Callable
+from datetime import datetime
 from email.utils import formatdate
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def test_the_clocks_of_tracker_and_manager_are_set(
 ) -> None:
     clock = tmp_path / "ahead"
     clock.write_text("+0", encoding="ascii")
-    steps = [step * DAY for step in (1, 0, -1, 0, 1, -1)] * tries(1, 8)
+    steps = [step * DAY for step in (1, -1, 0)] * tries(1, 17)
     relayed.fresh(with_clock_in(clock))
     with Load(relayed.urls, truth.batches) as load:
         for number, step in enumerate(steps):
@@ -99,17 +100,17 @@ def test_the_clocks_of_clients_are_wrong(relayed: RelayedCluster, truth: Truth, 
     assert without_times(graph) == without_times(truth.graph)
     assert min(durations(graph)) >= 0
     began, ended = times("startedAtTime", graph), times("endedAtTime", graph)
-    assert all(began[activity] <= at for activity, at in ended.items() if activity in began)
+    assert {a: (began[a], at) for a, at in ended.items() if a in began and began[a] > at} == {}
 
 
 def without_times(graph: set[str]) -> set[str]:
     return {line for line in graph if f"<{PROV}startedAtTime>" not in line and f"<{PROV}endedAtTime>" not in line}
 
 
-def times(name: str, graph: set[str]) -> dict[str, str]:
-    """Activities and their times, which compare as texts."""
+def times(name: str, graph: set[str]) -> dict[str, datetime]:
+    """Activities and their times."""
     parts = [line.split(" ", 2) for line in graph if f"<{PROV}{name}>" in line]
-    return {subject: value for subject, _, value in parts}
+    return {subject: datetime.fromisoformat(value.split('"')[1]) for subject, _, value in parts}
 
 
 def durations(graph: set[str]) -> list[float]:

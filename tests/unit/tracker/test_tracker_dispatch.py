@@ -81,6 +81,13 @@ def test_retry_after(header: str | None, seconds: float) -> None:
     assert retry_after(header, NOW) == seconds
 
 
+def test_a_date_to_wait_for_goes_by_the_clock_of_who_answered() -> None:
+    asked = {"Date": "Tue, 01 Jan 2030 12:00:00 GMT", "Retry-After": "Tue, 01 Jan 2030 12:00:05 GMT"}
+    found = outcome_of(answer(503, **asked), 1)
+    assert isinstance(found, Unavailable)
+    assert found.retry_after == 5
+
+
 @given(st.integers(0, 10_000), st.floats(0, 1))
 def test_backoff_is_bounded(failures: int, chance: float) -> None:
     assert 0 <= backoff(failures, chance) <= BACKOFF_CAP
