@@ -157,7 +157,7 @@ def _open(path: Path, schema: str) -> sqlite3.Connection:
         # Its cost is small beside that of a partition that stands still at a page that nobody can read.
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
-            raise QueueUnavailable(_damaged(path, found))
+            raise QueueUnavailable(_damaged(path, " ".join(found.split())))
         connection.executescript("BEGIN IMMEDIATE;" + schema + "COMMIT;")
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
