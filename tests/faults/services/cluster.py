@@ -61,6 +61,7 @@ class Process:
         self.service = service
         self.environment = dict(environment or {})
         self._log = log
+        self._log_from = 0
         self._process: Any = None
 
     @property
@@ -82,13 +83,14 @@ class Process:
 
     @property
     def told(self) -> str:
-        """The end of its log."""
-        return "\n".join(logs.tail(self._log, 25))
+        """The end of what it logged since it was started last."""
+        return "\n".join(logs.tail(self._log, 40, self._log_from))
 
     def start(self) -> None:
         """Starts it where it does not run; does not wait for it to be usable."""
         if not self.running:
             with self._log.open("ab") as log:
+                self._log_from = log.tell()
                 environment = {**surroundings(), **self.environment}
                 self._process = processes.spawn(self.service.command, log.fileno(), CHECKOUT, environment)
 
