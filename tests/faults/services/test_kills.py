@@ -19,16 +19,17 @@ from .load import Load
 from .strikes import all_at_once, killed, named, runs, stopped, under_load
 
 ALL = os.environ.get("PLLIB_FAULTS") == "all"
-VICTIMS = [("tracker",), ("manager",), ("store",)] if ALL else [("tracker", "manager", "store")]
-"""Services that end in turn during one run."""
-
 EARLY = Path(__file__).with_name("early_acknowledgement.py")
+LAYOUTS = {"sqlite": Layout(), "redis": Layout(queue="redis", trackers=2, managers=2)}
+EACH = {"sqlite": ("tracker", "manager", "store"), "redis": ("redis", "tracker", "manager", "store")}
+TURNS = [(queue, victims) for queue, each in EACH.items() for victims in ([(one,) for one in each] if ALL else [each])]
+"""Queues, and services that end in turn during one run."""
 
 Tries = Callable[[int, int], int]
 pytestmark = pytest.mark.timeout(1800)
 
 
-@pytest.mark.parametrize("victims", VICTIMS, ids=" ".join)
+@pytest.mark.parametrize(("queue", "victims"), TURNS, ids=lambda one: one if isinstance(one, str) else ",".join(one))
 @pytest.mark.parametrize("how", [killed, stopped])
 def test_services_end_under_load(
     cluster: Cluster,
@@ -36,27 +37,29 @@ def test_services_end_under_load(
     ledger: Ledger,
     tries: Tries,
     chance: random.Random,
+    queue: str,
     victims: tuple[str, ...],
     how: Callable[[Process, random.Random], None],
 ) -> None:
-    row = ledger.row(f"{'kill -9' if how is killed else 'SIGTERM'} of {', '.join(victims)}, each")
+    row = ledger.row(f"{'kill -9' if how is killed else 'SIGTERM'} of {', '.join(victims)} ({queue})")
     for count in runs(tries(2, 50) * len(victims)):
-        cluster.fresh()
+        cluster.fresh(LAYOUTS[queue])
         turn = [victims[number % len(victims)] for number in range(count)]
         with Load(cluster.urls, truth.batches) as load:
             under_load(load, [lambda name=name: how(named(cluster, name, chance), chance) for name in turn], chance)
-        truth.account(row, load.acknowledged, cluster.settle(), count // len(victims))
+        truth.account(row, load.acknowledged, cluster.settle(), count)
         assert cluster.stats()["dead_letters"] == 0
 
 
+@pytest.mark.parametrize("queue", LAYOUTS)
 def test_everything_is_killed_at_once(
-    cluster: Cluster, truth: Truth, ledger: Ledger, tries: Tries, chance: random.Random
+    cluster: Cluster, truth: Truth, ledger: Ledger, tries: Tries, chance: random.Random, queue: str
 ) -> None:
     for count in runs(tries(2, 50)):
-        cluster.fresh()
+        cluster.fresh(LAYOUTS[queue])
         with Load(cluster.urls, truth.batches) as load:
             under_load(load, [lambda: all_at_once(cluster, chance)] * count, chance)
-        truth.account(ledger.row("kill -9 of all at once"), load.acknowledged, cluster.settle(), count)
+        truth.account(ledger.row(f"kill -9 of all at once ({queue})"), load.acknowledged, cluster.settle(), count)
 
 
 @pytest.mark.parametrize("liar", ["tracker", "manager"])
