@@ -15,8 +15,8 @@ from .workload import Batch, capture
 
 @pytest.fixture(scope="session")
 def batches(tmp_path_factory: pytest.TempPathFactory, tries: Callable[[int, int], int]) -> list[Batch]:
-    """Records of a real client in small batches: some 1,000, or 2,000 where all is tried."""
-    return capture(tmp_path_factory.mktemp("captured"), tries(1, 2))
+    """Records of a real client in small batches: some 600, or 2,000 where all is tried."""
+    return capture(tmp_path_factory.mktemp("captured"), tries(30, 110))
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,6 @@ def test_a_tracker_is_started_while_its_disk_is_full(
     with mounted(tmp_path / "disk", 32) as disk:
         cluster.fresh(Layout(folders={"tracker": disk.folder}))
         (tracker,) = cluster.trackers
-        cluster.end(*cluster.managers)
         half = len(truth.batches) // 2
         with Load(cluster.urls, truth.batches) as load:
             load.allow(half)
@@ -71,8 +70,6 @@ def test_a_tracker_is_started_while_its_disk_is_full(
                 lambda: load.answers[503] > 0 or len(load.acknowledged) == half + 4 or not tracker.running, PATIENCE
             )
             assert tracker.running, tracker.told
-            for manager in cluster.managers:
-                manager.start()
             disk.free()
             load.finish()
         truth.account(ledger.row("kill -9 of tracker, its disk full"), load.acknowledged, cluster.settle(), 1)
@@ -114,7 +111,6 @@ def test_the_queue_s_folder_is_read_only(cluster: Cluster, truth: Truth, ledger:
     with mounted(tmp_path / "disk", 32) as disk:
         cluster.fresh(Layout(folders={"tracker": disk.folder}))
         (tracker,) = cluster.trackers
-        cluster.end(*cluster.managers)
         half = len(truth.batches) // 2
         with Load(cluster.urls, truth.batches) as load:
             load.allow(half)

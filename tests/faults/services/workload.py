@@ -1,6 +1,6 @@
 """What the services are loaded with: a script that is captured by a real client, and its records in small batches.
 
-Run as ``python workload.py NUMBER EXECUTIONS``: the script. But for times and process numbers, its records depend on these alone.
+Run as ``python workload.py NUMBER TASKS``: the script. But for times and process numbers, its records depend on these alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pllib import spool
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PRODUCERS = 4
-TASKS = 110
+EXECUTIONS = 2
 VALUES = 10
 BATCH_RECORDS = 5
 SECONDS = 60
@@ -31,15 +31,15 @@ class Batch(NamedTuple):
     payloads: list[bytes]
 
 
-def script(number: int, executions: int) -> None:
+def script(number: int, tasks: int) -> None:
     """Chained tasks that hand on ten values each, files, sections, a failure, and workflows that read each other's files."""
     import pllib
 
     Path("shared.txt").write_text("the same for all", encoding="utf-8")
-    for execution in range(executions):
+    for execution in range(EXECUTIONS):
         with pllib.workflow(f"train-{number}", execution=f"{number}-{execution}", study="faults") as wf:
             handed: dict[str, Any] = {"raw": pllib.dataset("shared.txt", store="scratch")}
-            for step in range(TASKS):
+            for step in range(tasks):
                 with wf.task("step", used={**handed, "rate": pllib.hyperparameter(1 / (1 + step % 3))}) as task:
                     values = {f"out{index}": step * 10 + index + number / 7 for index in range(VALUES)}
                     task.generated(**values)
@@ -64,16 +64,16 @@ def _write_model(wf: Any, number: int, execution: int) -> None:
         return
 
 
-def capture(folder: Path, executions: int) -> list[Batch]:
+def capture(folder: Path, tasks: int) -> list[Batch]:
     """What several processes recorded that ran the script at once, with a client that only writes to disk.
 
     Args:
-        executions: workflow executions of each, of some 250 records.
+        tasks: in each of the eight workflow executions; each is some 2.2 records.
     """
     own = {name: text for name, text in os.environ.items() if not name.startswith("PLLIB_") or "TEST" in name}
     environment = {**own, "PYTHONPATH": str(CHECKOUT), "PLLIB_SPOOL": str(folder / "spool"), "PLLIB_MODE": "disk"}
     running = [
-        subprocess.Popen([sys.executable, __file__, str(number), str(executions)], cwd=folder, env=environment)
+        subprocess.Popen([sys.executable, __file__, str(number), str(tasks)], cwd=folder, env=environment)
         for number in range(PRODUCERS)
     ]
     try:
