@@ -41,7 +41,7 @@ class Layout:
         queue: ``sqlite`` or ``redis``.
         trackers, managers: how many.
         flags: more flags of the trackers.
-        folders: where a service (``tracker``, ``store``) keeps its data, if not in a folder of the cluster's.
+        folders: where a service (``tracker``, ``store``, ``redis``) keeps its data, if not in a folder of the cluster's.
         wraps: by service, the arguments of Python that run it in place of ``-m``: a script that takes the module's name.
         environment: by service, variables beside those of this process.
     """
@@ -195,7 +195,7 @@ class Cluster:
         self.data = self.folder / f"run-{self._folders}"
         self.data.mkdir(parents=True)
         self.store = self._service("store", layout)
-        self.redis = self._redis() if layout.queue == "redis" else None
+        self.redis = self._redis(layout) if layout.queue == "redis" else None
         self._keep_managers(layout)
         self.trackers = [self._service(f"tracker-{number}", layout) for number in range(layout.trackers)]
         self.start()
@@ -286,10 +286,10 @@ class Cluster:
         made = replace(service, name=name, command=command)
         return Process(made, self.folder / f"{name}.log", layout.environment.get(kind))
 
-    def _redis(self) -> Redis:
+    def _redis(self, layout: Layout) -> Redis:
         port = self.port("redis")
-        folder = self.data / "redis"
-        folder.mkdir()
+        folder = layout.folders.get("redis", self.data / "redis")
+        folder.mkdir(exist_ok=True)
         command = (
             *(self._redis_program(), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)),
             *(word for name, value in SAFE.items() for word in (f"--{name}", value)),

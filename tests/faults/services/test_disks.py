@@ -76,6 +76,34 @@ def test_a_tracker_is_started_while_its_disk_is_full(
         cluster.end(tracker)
 
 
+def test_the_disk_of_the_queue_s_server_is_full_for_a_while(
+    cluster: Cluster, truth: Truth, ledger: Ledger, tries: Tries, tmp_path: Path
+) -> None:
+    """A server that syncs each write ends when it cannot; it is started again once there is space."""
+    times = tries(1, 6)
+    with mounted(tmp_path / "disk", 64) as disk:
+        cluster.fresh(Layout(queue="redis", trackers=2, folders={"redis": disk.folder}))
+        assert cluster.redis is not None
+        pids = [tracker.pid for tracker in cluster.trackers]
+        with Load(cluster.urls, truth.batches) as load:
+            for number in range(times):
+                share = len(truth.batches) * (number + 1) // (times + 1)
+                load.allow(share - 20)
+                load.reached(share - 20)
+                disk.fill()
+                load.allow(share)
+                assert until(lambda: not cluster.redis.running, PATIENCE), cluster.redis.told
+                assert until(lambda: not any(tracker.usable() for tracker in cluster.trackers), PATIENCE)
+                disk.free()
+                cluster.redis.start()
+                load.reached(share)
+            load.finish()
+        truth.account(ledger.row("the disk of the queue's server is full"), load.acknowledged, cluster.settle(), times)
+        assert [tracker.pid for tracker in cluster.trackers] == pids
+        assert load.answers[503] > 0
+        cluster.end(*cluster.trackers, cluster.redis)
+
+
 @pytest.mark.parametrize("killed", [False, True], ids=["", "and it is killed"])
 def test_the_store_s_disk_is_full_for_a_while(
     cluster: Cluster, truth: Truth, ledger: Ledger, tries: Tries, tmp_path: Path, killed: bool
