@@ -13,7 +13,7 @@ from tests.faults.ledger import Ledger
 from tests.faults.proxy import until
 
 from .cluster import Cluster, Layout
-from .disks import mounted
+from .disks import Disk, mounted
 from .graphs import Truth
 from .load import Load
 
@@ -104,6 +104,23 @@ def test_the_disk_of_the_queue_s_server_is_full_for_a_while(
         cluster.end(*cluster.trackers, cluster.redis)
 
 
+def fill_until_it_fails(disk: Disk, cluster: Cluster, load: Load, most: int) -> None:
+    """Takes the store's space, again and again since it gives some back itself, until it cannot commit."""
+    before = cluster.stats()["failed_posts"]
+
+    def failed() -> bool:
+        return int(cluster.stats()["failed_posts"]) > before
+
+    for count in range(len(load.acknowledged), most, 5):
+        disk.fill()
+        load.allow(count + 5)
+        load.reached(count + 5)  # captures are taken all the same
+        assert until(lambda: failed() or cluster.drained(), PATIENCE)
+        if failed():
+            return
+    pytest.fail("the store found space all the time")
+
+
 @pytest.mark.parametrize("killed", [False, True], ids=["", "and it is killed"])
 def test_the_store_s_disk_is_full_for_a_while(
     cluster: Cluster, truth: Truth, ledger: Ledger, tries: Tries, tmp_path: Path, killed: bool
@@ -114,13 +131,9 @@ def test_the_store_s_disk_is_full_for_a_while(
         with Load(cluster.urls, truth.batches) as load:
             for number in range(times):
                 share = len(truth.batches) * (number + 1) // (times + 1)
-                load.allow(share - 20)
-                load.reached(share - 20)
-                failed = cluster.stats()["failed_posts"]
-                disk.fill()
-                load.allow(share)
-                load.reached(share)  # captures are taken all the same
-                assert until(lambda failed=failed: cluster.stats()["failed_posts"] > failed, PATIENCE)
+                load.allow(share // 2)
+                load.reached(share // 2)
+                fill_until_it_fails(disk, cluster, load, share)
                 if killed:
                     cluster.store.end(signal.SIGKILL)
                 disk.free()
