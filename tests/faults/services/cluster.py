@@ -117,8 +117,13 @@ class Process:
         assert self.running, f"{self.service.name} ended\n{self.told}"
         return self
 
+    def ask(self, how: int = signal.SIGTERM) -> None:
+        """Sends it a signal, and does not wait."""
+        assert self._process is not None
+        self._process.send_signal(how)
+
     def exit_code(self) -> int:
-        """How it ended by itself, or ends now."""
+        """How it ended, or ends now."""
         assert self._process is not None
         return int(self._process.wait(PATIENCE))
 

@@ -115,3 +115,22 @@ def test_a_manager_or_store_misbehaves_for_a_while(
         truth.account(
             ledger.row(f"manager and store misbehave in {len(ways)} ways"), load.acknowledged, graph, len(order)
         )
+
+
+def test_services_stop_in_order_while_nobody_answers(relayed: RelayedCluster, truth: Truth, ledger: Ledger) -> None:
+    relayed.fresh()
+    relayed.back.behave(black_hole)
+    half = len(truth.batches) // 2
+    before = relayed.back.counts["requests"]
+    with Load(relayed.urls, truth.batches) as load:
+        load.allow(half)
+        load.reached(half)
+        assert until(lambda: relayed.back.counts["requests"] > before, PATIENCE)
+        stopping = [*relayed.trackers, *relayed.managers]
+        for process in stopping:
+            process.ask()
+        assert [process.exit_code() for process in stopping] == [0, 0], relayed.managers[0].told
+        heal(relayed.back)
+        relayed.start()
+        load.finish()
+    truth.account(ledger.row("SIGTERM while the store does not answer"), load.acknowledged, relayed.settle(), 1)
