@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-DELAY = 0.2
+DELAY = 1.0
 """Seconds by which the work is late."""
 
 _running: set[asyncio.Task[None]] = set()
