@@ -1,74 +1,35 @@
-"""What the queue on a server promises beyond the seam: several trackers, trackers that die, a server that goes away."""
+"""Several trackers on one server: they share, die, come back, and agree; what each does is noticed by the others."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from tests.redis_process import SAFE, RedisProcess
-from tracker.errors import QueueFull, QueueInUse, QueueUnavailable
-from tracker.queue import Entry, NewEntry, Refused
-from tracker.queue_redis import RedisQueue, open_queue
+from tests.contract.redis_queues import (
+    PATIENCE,
+    claim,
+    fill,
+    gives,
+    keeps,
+    kill,
+    opened,
+    raises,
+    run,
+    true,
+    until,
+    using,
+)
+from tests.redis_process import RedisProcess
+from tracker.errors import QueueInUse, QueueUnavailable
+from tracker.queue_redis import RedisQueue
 from tracker.redis_keeper import _ServerClock
 from tracker.redis_scripts import MAX_SILENT_CLAIMS
-from tracker.redis_server import RedisServer
 from tracker.specification_store import Stored
 from tracker.specification_store_redis import RedisSpecifications
-
-Start = Callable[..., RedisProcess]
-RIGHTS = ["+@read", "+@write", "+@scripting", "+@connection", "+info", "+time", "+config|get"]
-"""What a tracker needs of a server with users (docs/how-to/scale-out.md)."""
-PATIENCE = 30.0
-
-
-def run(work: Callable[[], Awaitable[Any]]) -> Any:
-    async def bounded() -> Any:
-        return await asyncio.wait_for(work(), 100)
-
-    return asyncio.run(bounded())
-
-
-async def opened(server: RedisProcess, name: str = "one", partitions: int = 1, **how: Any) -> RedisQueue:
-    return await open_queue(RedisServer(server.url), name, partitions, how.pop("keep", 300.0), **how)
-
-
-async def kill(queue: RedisQueue) -> None:
-    """Leaves the queue as a tracker does that is killed."""
-    await queue._share.server.close()
-
-
-@asynccontextmanager
-async def using(*queues: RedisQueue) -> AsyncIterator[None]:
-    try:
-        yield
-    finally:
-        for queue in queues:
-            await queue.close()
-
-
-async def fill(queue: RedisQueue, count: int, first: int = 0) -> list[bytes]:
-    bodies = [b"%05d" % number for number in range(first, first + count)]
-    await queue.append([NewEntry(f"a/{body.decode()}", body) for body in bodies])
-    return bodies
-
-
-async def claim(queue: RedisQueue, wait: float = 0, most: int = 5000) -> list[Entry]:
-    return [entry for part in range(queue.partitions) for entry in await queue.claim(part, most, 10**9, wait)]
-
-
-async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while not await condition():
-        assert time.monotonic() < end, f"in vain: {what}"
-        await asyncio.sleep(0.05)
-
 
 # -- several trackers
 
@@ -93,14 +54,10 @@ def test_two_trackers_share_the_work_and_each_entry_is_claimed_once(redis_server
             await consumers
             assert sorted(found["one"] + found["two"]) == bodies
             assert min(len(found["one"]), len(found["two"])) > 0
-            await until(lambda: _is(one.depth, 0), "both know that all is done")
-            await until(lambda: _is(two.depth, 0), "both know that all is done")
+            await until(lambda: gives(one.depth, 0), "both know that all is done")
+            await until(lambda: gives(two.depth, 0), "both know that all is done")
 
     run(work)
-
-
-async def _is(ask: Callable[[], Awaitable[Any]], expected: Any) -> bool:
-    return bool(await ask() == expected)
 
 
 def test_a_waiting_claim_gets_what_another_tracker_appends(redis_server: RedisProcess) -> None:
@@ -267,17 +224,9 @@ def test_a_tracker_that_was_thought_dead_does_no_harm(redis_server: RedisProcess
             with pytest.raises(QueueUnavailable, match=r"CHANGED|--partitions 3"):
                 await fill(sleeper, 1, first=1)
             assert [entry.body for entry in await claim(other)] == [b"00000"]
-            await until(lambda: _raises(sleeper.check, "--partitions 3"), "it is told")
+            await until(lambda: raises(sleeper.check, "--partitions 3"), "it is told")
 
     run(work)
-
-
-async def _raises(call: Callable[[], Awaitable[Any]], words: str) -> bool:
-    try:
-        await call()
-    except QueueUnavailable as error:
-        return words in str(error)
-    return False
 
 
 # -- delays, deliveries, poison
@@ -312,7 +261,7 @@ def test_what_is_due_after_the_clock_was_set_back_is_due_now(redis_server: Redis
             redis_server.client.zadd("pllib:queue:1:0:again", {again.id: tomorrow})
             redis_server.client.zadd("pllib:queue:1:0:delivered", {delivered.id: tomorrow})
             assert await claim(queue) == [again]
-            await until(lambda: _kept(queue, 0), "what was delivered in the future is not kept")
+            await until(lambda: keeps(queue, 0), "what was delivered in the future is not kept")
 
     run(work)
 
@@ -352,10 +301,6 @@ def test_a_clock_that_is_set_back_is_noticed() -> None:
     assert clock.was_set_back(5_002_000_000)
     seconds[0] = 160.0
     assert not clock.was_set_back(5_061_000_000)
-
-
-async def _kept(queue: RedisQueue, expected: int) -> bool:
-    return (await queue.statistics()).kept == expected
 
 
 def test_an_entry_that_trackers_die_of_is_given_up_and_no_other(redis_server: RedisProcess) -> None:
@@ -404,14 +349,10 @@ def test_a_tracker_that_dies_often_in_an_outage_gives_nothing_up(redis_server: R
         assert silent() == [3, 3, 3]
         for partition in queue._share.parts:  # as if it had held them for long
             partition.held.update({id_: one._replace(since=0.0) for id_, one in partition.held.items()})
-        await until(lambda: _true(silent() == [0, 0, 0]), "they are no suspects any more")
+        await until(lambda: true(silent() == [0, 0, 0]), "they are no suspects any more")
         await queue.close()
 
     run(work)
-
-
-async def _true(value: bool) -> bool:
-    return value
 
 
 # -- what is kept, and for how long
@@ -426,11 +367,11 @@ def test_only_what_was_delivered_and_is_old_is_removed(redis_server: RedisProces
             oldest_unacknowledged = [claimed[0], claimed[25]]
             ids = [entry.id for entry in claimed if entry not in oldest_unacknowledged]
             await queue.acknowledge(0, ids[:20])
-            await until(lambda: _kept(queue, 0), "the old ones go")
+            await until(lambda: keeps(queue, 0), "the old ones go")
             await queue.acknowledge(0, ids[20:])
             left = {one.body async for one in queue.export()}
             assert left == set(bodies) - {entry.body for entry in claimed if entry.id in ids[:20]}
-            await until(lambda: _kept(queue, 0), "the others go, too")
+            await until(lambda: keeps(queue, 0), "the others go, too")
             left = {one.body async for one in queue.export()}
             assert left == {entry.body for entry in oldest_unacknowledged} | set(bodies[50:])
             assert await queue.depth() == 12
@@ -450,11 +391,11 @@ def test_entries_that_somebody_else_removes_before_they_are_claimed_are_missed(
             await fill(queue, 9)
             claimed = await claim(queue, most=4)
             await queue.acknowledge(0, [entry.id for entry in claimed[1:]])
-            await until(lambda: _kept(queue, 0), "what was delivered goes")
+            await until(lambda: keeps(queue, 0), "what was delivered goes")
             await asyncio.sleep(1.5)
             assert "trims" not in caplog.text
             redis_server.client.xtrim("pllib:queue:1:0", maxlen=2, approximate=False)
-            await until(lambda: _true("trims" in caplog.text), "it is told")
+            await until(lambda: true("trims" in caplog.text), "it is told")
 
     with caplog.at_level(logging.ERROR):
         run(work)
@@ -469,7 +410,7 @@ def test_entries_that_somebody_else_removes_are_missed(
             await fill(queue, 4)
             await claim(queue)
             redis_server.client.xtrim("pllib:queue:1:0", maxlen=1, approximate=False)
-            await until(lambda: _true("trims" in caplog.text), "it is told")
+            await until(lambda: true("trims" in caplog.text), "it is told")
             await kill(queue)
         queue = await opened(redis_server)
         async with using(queue):
@@ -497,7 +438,7 @@ def test_trackers_learn_what_others_gave_up_and_specified(redis_server: RedisPro
             records = RedisSpecifications(two._server)
             first = Stored("a/b", 1, 1000.5, b'{"workflow": "a/b"}')
             assert await records.add([first, first._replace(version=3), first._replace(workflow="c")]) == 3
-            await until(lambda: _true(seen == ["specified"]), "it learns of specifications")
+            await until(lambda: true(seen == ["specified"]), "it learns of specifications")
             assert await records.add([first._replace(body=b"{}")]) == 0
             assert await RedisSpecifications(one._server).get("a/b") == first._replace(version=3)
             assert await records.get("a/b", 1) == first
@@ -508,7 +449,7 @@ def test_trackers_learn_what_others_gave_up_and_specified(redis_server: RedisPro
             await fill(two, 1)
             (entry,) = await claim(two)
             await two.bury(0, [entry.id], "poison")
-            await until(lambda: _true(seen == ["specified", "forget"]), "it learns of what was given up")
+            await until(lambda: true(seen == ["specified", "forget"]), "it learns of what was given up")
 
     run(work)
 
@@ -528,296 +469,9 @@ def test_a_server_that_lost_its_data_is_noticed(redis_server: RedisProcess) -> N
             redis_server.client.flushall()
             with pytest.raises(QueueUnavailable, match="CHANGED"):  # nothing is built on what is lost
                 await fill(queue, 1)
-            await until(lambda: _true("forget" in seen and "specified" in seen), "it is noticed")
+            await until(lambda: true("forget" in seen and "specified" in seen), "it is noticed")
             bodies = await fill(queue, 7)
             assert sorted(entry.body for entry in await claim(queue)) == bodies
             assert await queue.depth() == 7
-
-    run(work)
-
-
-# -- the server goes away, comes back, is full, is read-only
-
-
-def test_a_server_that_is_killed_loses_nothing_and_all_goes_on(own_redis: Start) -> None:
-    async def work() -> None:
-        server = own_redis()
-        queue = await opened(server)
-        forgotten: list[int] = []
-
-        async def specified() -> None:
-            """Is not asked for here."""
-
-        queue.keeper.watch(lambda: forgotten.append(1), specified)
-        async with using(queue):
-            producers = asyncio.gather(*(_produce(queue, number) for number in range(4)))
-            for _ in range(3):
-                await asyncio.sleep(0.2)
-                server.kill()
-                for call in (queue.statistics, queue.check, lambda: queue.claim(0, 9, 100, 5.0)):
-                    with pytest.raises(QueueUnavailable):
-                        await call()
-                server.start()
-            kept = {body for bodies in await producers for body in bodies}
-            assert forgotten
-            delivered: set[bytes] = set()
-            while found := await claim(queue):
-                delivered |= {entry.body for entry in found}
-                await queue.acknowledge(0, [entry.id for entry in found])
-            assert delivered >= kept
-            assert len(kept) == 240
-            assert await queue.depth() == 0
-
-    run(work)
-
-
-async def _produce(queue: RedisQueue, number: int) -> list[bytes]:
-    bodies = [b"%d/%d" % (number, turn) for turn in range(60)]
-    for body in bodies:
-        await until(lambda body=body: _appends(queue, body), "it is taken")
-    return bodies
-
-
-async def _appends(queue: RedisQueue, body: bytes) -> bool:
-    try:
-        await queue.append([NewEntry("a/1", body)])
-    except QueueUnavailable:
-        return False
-    return True
-
-
-def test_a_server_that_hangs_is_waited_for_and_then_given_up(own_redis: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def work() -> None:
-        monkeypatch.setattr("tracker.redis_server.ANSWER_SECONDS", 0.5)
-        server = own_redis()
-        queue = await opened(server)
-        async with using(queue):
-            server.signal(signal.SIGSTOP)
-            with pytest.raises(QueueUnavailable):
-                await fill(queue, 1)
-            server.signal(signal.SIGCONT)
-            await until(lambda: _works(queue), "it goes on")
-            assert {entry.body for entry in await claim(queue)} == {b"00000"}  # once or twice: the answer was lost
-
-    run(work)
-
-
-async def _works(queue: RedisQueue) -> bool:
-    return await _appends(queue, b"00000")
-
-
-def test_waiting_for_a_claim_is_no_busy_loop(redis_server: RedisProcess) -> None:
-    async def work() -> None:
-        queue = await opened(redis_server, partitions=4)
-        async with using(queue):
-            await asyncio.gather(*(queue.claim(partition, 9, 100, 0.2) for partition in range(4)))
-            before = redis_server.client.info("commandstats")["cmdstat_evalsha"]["calls"]
-            await asyncio.gather(*(queue.claim(partition, 9, 100, 3.0) for partition in range(4)))
-            calls = redis_server.client.info("commandstats")["cmdstat_evalsha"]["calls"] - before
-            assert calls < 50
-
-    run(work)
-
-
-def test_a_full_memory_is_told_and_what_is_only_kept_makes_room(own_redis: Start) -> None:
-    async def work() -> None:
-        server = own_redis()
-        queue = await opened(server)
-        async with using(queue):
-            big = b"x" * 100_000
-            await queue.append([NewEntry("a/1", big)] * 40)
-            claimed = await claim(queue, most=30)
-            await queue.acknowledge(0, [entry.id for entry in claimed[:20]])
-            used = server.client.info("memory")["used_memory"]
-            server.client.config_set("maxmemory", used - 500_000)
-            await queue.append([NewEntry("a/1", b"fits")])
-            assert (await queue.statistics()).kept < 20
-            with pytest.raises(QueueFull):
-                for _ in range(400):
-                    await queue.append([NewEntry("a/1", big)])
-            server.client.config_set("maxmemory", 1_000_000)
-            with pytest.raises(QueueFull):
-                await queue.check()
-            # What frees memory goes on.
-            await queue.retry(0, [claimed[20].id], 0, counted=True)
-            await queue.bury(0, [claimed[21].id], "poison")
-            await queue.acknowledge(0, [entry.id for entry in claimed[22:]])
-            rest = await claim(queue, most=100)
-            assert rest[0].deliveries == 1
-            await queue.acknowledge(0, [entry.id for entry in rest])
-            assert await queue.depth() == 0
-            server.client.config_set("maxmemory", 0)
-            await queue.append([NewEntry("a/1", big)])
-            await queue.check()
-            await kill(queue)
-        server.client.config_set("maxmemory", 1)
-        queue = await opened(server)  # a tracker can come back and deliver
-        async with using(queue):
-            assert any(entry.body == big for entry in await claim(queue))
-
-    run(work)
-
-
-def test_a_server_that_became_a_replica_takes_nothing_until_it_is_a_primary_again(own_redis: Start) -> None:
-    async def work() -> None:
-        server = own_redis()
-        queue = await opened(server)
-        async with using(queue):
-            server.client.execute_command("REPLICAOF", "127.0.0.1", "1")
-            with pytest.raises(QueueUnavailable, match=r"READONLY|read only"):
-                await fill(queue, 1)
-            with pytest.raises(QueueUnavailable):
-                await queue.check()
-            server.client.execute_command("REPLICAOF", "NO", "ONE")
-            await until(lambda: _works(queue), "it goes on")
-
-    run(work)
-
-
-def test_settings_that_become_unsafe_are_noticed(own_redis: Start) -> None:
-    async def work() -> None:
-        server = own_redis()
-        queue = await opened(server, idle=1.0)
-        async with using(queue):
-            server.client.config_set("appendfsync", "everysec")
-            await until(lambda: _raises(queue.check, "CONFIG SET appendfsync always"), "it is noticed")
-            with pytest.raises(QueueUnavailable, match="CONFIG SET appendfsync always"):
-                await fill(queue, 1)
-            server.client.config_set("appendfsync", "always")
-            await until(lambda: _works(queue), "it goes on")
-
-    run(work)
-
-
-# -- the check before anything is taken
-
-
-@pytest.mark.parametrize(
-    ("settings", "told"),
-    [
-        ({"appendonly": "no"}, "CONFIG SET appendonly yes"),
-        ({"appendfsync": "everysec"}, "CONFIG SET appendfsync always"),
-        ({"no-appendfsync-on-rewrite": "yes"}, "CONFIG SET no-appendfsync-on-rewrite no"),
-        (
-            {"maxmemory": "100mb", "maxmemory-policy": "allkeys-lru"},
-            "CONFIG SET maxmemory-policy noeviction",
-        ),
-    ],
-)
-def test_a_server_that_may_lose_entries_is_refused(
-    own_redis: Start, caplog: pytest.LogCaptureFixture, settings: dict[str, str], told: str
-) -> None:
-    async def work() -> None:
-        server = own_redis({**SAFE, **settings})
-        with pytest.raises(QueueUnavailable) as refusal:
-            await opened(server)
-        assert told in str(refusal.value)
-        assert "--queue-unsafe" in str(refusal.value)
-        queue = await opened(server, safe=False)
-        async with using(queue):
-            await fill(queue, 1)
-            assert told in caplog.text
-
-    with caplog.at_level(logging.WARNING):
-        run(work)
-
-
-def test_memory_that_is_not_limited_may_have_any_policy(own_redis: Start) -> None:
-    async def work() -> None:
-        await (await opened(own_redis({**SAFE, "maxmemory-policy": "allkeys-lru"}))).close()
-
-    run(work)
-
-
-def test_a_replica_and_a_cluster_are_refused_whatever_is_said(own_redis: Start, free_port: Callable[[], int]) -> None:
-    async def work() -> None:
-        replica = own_redis({**SAFE, "replicaof": f"127.0.0.1 {free_port()}"})
-        with pytest.raises(QueueUnavailable, match="replica"):
-            await opened(replica, safe=False)
-        cluster = own_redis({**SAFE, "cluster-enabled": "yes", "cluster-port": str(free_port())})
-        with pytest.raises(QueueUnavailable, match="cluster"):
-            await opened(cluster, safe=False)
-
-    run(work)
-
-
-def test_a_service_that_does_not_tell_its_settings_is_refused_with_what_to_do(own_redis: Start) -> None:
-    async def work() -> None:
-        server = own_redis()
-        url = server.url.replace("//", "//tracker:hunter2@")
-        server.client.execute_command("ACL", "SETUSER", "tracker", "on", ">hunter2", "~pllib:*", *RIGHTS)
-        await (await open_queue(RedisServer(url), "one", 1, 300.0)).close()
-        server.client.execute_command("ACL", "SETUSER", "tracker", "-config")
-        with pytest.raises(QueueUnavailable) as refusal:
-            await open_queue(RedisServer(url), "one", 1, 300.0)
-        assert "appendfsync" in str(refusal.value)
-        assert "+config|get" in str(refusal.value)
-        assert "hunter2" not in str(refusal.value)
-        queue = await open_queue(RedisServer(url), "one", 1, 300.0, safe=False)
-        async with using(queue):
-            await fill(queue, 1)
-            assert len(await claim(queue)) == 1
-
-    run(work)
-
-
-def test_passwords_are_in_no_message(own_redis: Start, caplog: pytest.LogCaptureFixture) -> None:
-    async def work() -> None:
-        server = own_redis({**SAFE, "requirepass": ""})
-        server.client.config_set("requirepass", "right")
-        for user in (":hunter2@", "someone:hunter2@"):
-            with pytest.raises(QueueUnavailable) as refusal:
-                await open_queue(RedisServer(server.url.replace("//", "//" + user)), "one", 1, 300.0)
-            assert "hunter2" not in str(refusal.value)
-        queue = await open_queue(RedisServer(server.url.replace("//", "//:right@")), "one", 1, 300.0)
-        server.client.execute_command("AUTH", "right")
-        server.kill()
-        with pytest.raises(QueueUnavailable) as refusal:
-            await fill(queue, 1)
-        assert "right" not in str(refusal.value)
-        await queue.close()
-        assert "hunter2" not in caplog.text
-        assert ":right" not in caplog.text
-
-    with caplog.at_level(logging.DEBUG):
-        run(work)
-
-
-def test_a_server_may_listen_on_a_socket_of_the_machine(
-    own_redis: Start, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    async def work() -> None:
-        path = tmp_path_factory.mktemp("s") / "r.sock"
-        own_redis({**SAFE, "unixsocket": str(path), "databases": "4"})
-        one = await open_queue(RedisServer(f"unix://{path}?db=3"), "one", 1, 300.0)
-        other = await open_queue(RedisServer(f"unix://{path}"), "one", 2, 300.0)  # databases are apart
-        async with using(one, other):
-            await fill(one, 2)
-            assert len(await claim(one)) == 2
-            assert await claim(other) == []
-
-    run(work)
-
-
-def test_any_text_is_taken(redis_server: RedisProcess) -> None:
-    async def work() -> None:
-        queue = await opened(redis_server)
-        async with using(queue):
-            await queue.append([NewEntry("a\ud800", b"\x00\xff")], [Refused("1" * 32, b"\xff", "$.\udfff", "no\r\n")])
-            (entry,) = await claim(queue)
-            assert entry.body == b"\x00\xff"
-            await queue.bury(0, [entry.id], "\ud800")
-            (record,) = await queue.quarantined(9)
-            assert (record.field, record.message, record.body) == ("$.?", "no\r\n", b"\xff")
-            assert (await queue.dead_letters(9))[0].reason == "?"
-
-    run(work)
-
-
-def test_nobody_at_the_address_is_told(free_port: Callable[[], int]) -> None:
-    async def work() -> None:
-        port = free_port()
-        with pytest.raises(QueueUnavailable, match=str(port)):
-            await open_queue(RedisServer(f"redis://127.0.0.1:{port}"), "one", 1, 300.0)
 
     run(work)
