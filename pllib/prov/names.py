@@ -1,0 +1,111 @@
+"""Between full IRIs and the short names that documents use."""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, Iterable, Iterator, Mapping, Optional, Tuple
+
+from .errors import DocumentError
+from .model import KINDS, STANDARD_NAMESPACES, Bundle, Literal, Ref, Statement
+
+BLANK = "_:"
+_SPLIT = re.compile(r"(?s)(.*[#/:])([^#/:]*)")
+_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*")
+
+
+class Names:
+    """The namespaces in force in a document or bundle.
+
+    Args:
+        declared: prefix to IRI; the empty prefix is the default namespace.
+        outer: the namespaces of the document around a bundle.
+
+    Raises:
+        DocumentError: a prefix is none, or a standard one stands for something else.
+    """
+
+    def __init__(self, declared: Mapping[str, str], outer: Optional[Names] = None) -> None:
+        self.declared: Dict[str, str] = dict(declared)
+        for prefix, iri in self.declared.items():
+            if prefix and not _PREFIX.fullmatch(prefix):
+                raise DocumentError(f"{prefix[:100]!r} is no prefix: begin with a letter", "prefix")
+            if prefix == "prov" and iri != STANDARD_NAMESPACES["prov"]:
+                raise DocumentError(f"prov stands for {STANDARD_NAMESPACES['prov']}, not for {iri[:200]!r}", "prefix")
+        inherited = outer.all if outer is not None else dict(STANDARD_NAMESPACES)
+        self.all: Dict[str, str] = {**inherited, **self.declared}
+        self._prefixes = {iri: prefix for prefix, iri in self.all.items() if iri}
+        self._short: Dict[str, Tuple[str, str]] = {}
+
+    def expand(self, name: str, where: Optional[str] = None) -> str:
+        """The full IRI of a short name; blank ids (``_:x``) and names whose prefix is a scheme stay as they are.
+
+        Raises:
+            DocumentError: the prefix is not declared.
+        """
+        prefix, colon, local = name.partition(":")
+        if not colon:
+            prefix, local = "", name
+        iri = self.all.get(prefix)
+        if iri is not None:
+            return iri + local
+        if name.startswith(BLANK) or (colon and local.startswith("//")) or prefix == "urn":
+            return name
+        told = f"the prefix {prefix[:100]!r} is not declared" if colon else "there is no default namespace"
+        raise DocumentError(f"{told}; {name[:200]!r} cannot be read", where)
+
+    def shorten(self, iri: str) -> Tuple[str, str]:
+        """Prefix and local name; a namespace that is not declared yet gets a prefix (``ns1``, …), which is declared.
+
+        A blank id has the prefix ``_``.
+        """
+        found = self._short.get(iri)
+        if found is None:
+            found = self._short[iri] = self._shortened(iri)
+        return found
+
+    def short(self, iri: str) -> str:
+        """The short name as one text; of the default namespace the bare local name."""
+        prefix, local = self.shorten(iri)
+        return f"{prefix}:{local}" if prefix else local
+
+    def _shortened(self, iri: str) -> Tuple[str, str]:
+        if iri.startswith(BLANK):
+            return "_", iri[len(BLANK) :]
+        for space in _beginnings(iri):
+            prefix = self._prefixes.get(space)
+            if prefix is not None and (prefix or ":" not in iri[len(space) :]):
+                return prefix, iri[len(space) :]
+        split = _SPLIT.fullmatch(iri)
+        space = split[1] if split else iri
+        prefix = next(name for name in (f"ns{number}" for number in range(1, 1_000_000)) if name not in self.all)
+        self.declared[prefix] = self.all[prefix] = space
+        self._prefixes[space] = prefix
+        return prefix, iri[len(space) :]
+
+
+def _beginnings(iri: str) -> Iterator[str]:
+    """What may be the namespace of an IRI, longest first."""
+    return (iri[:end] for end in range(len(iri), 0, -1))
+
+
+def iris_of(statements: Iterable[Statement]) -> Iterator[str]:
+    """Every IRI that a format must name, in order, with repetitions."""
+    for each in statements:
+        if each.id is not None:
+            yield each.id
+        times = KINDS[each.kind].times
+        yield from (value for index, value in enumerate(each.arguments) if value is not None and index not in times)
+        for name, value in each.attributes:
+            yield name
+            if isinstance(value, Ref):
+                yield value.iri
+            elif isinstance(value, Literal):
+                yield value.datatype
+
+
+def names_of(bundle: Bundle, outer: Optional[Names] = None) -> Names:
+    """The namespaces of a document or bundle with prefixes for all IRIs in it. Its statements are read once."""
+    names = Names(bundle.namespaces, outer)
+    for iri in iris_of(bundle.statements):
+        names.shorten(iri)
+    return names
