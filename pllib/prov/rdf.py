@@ -1,0 +1,191 @@
+"""PROV-O (REC-prov-o-20130430) written as text: N-Triples, Turtle, TriG. One pass, nothing is kept.
+
+A relation with a time, an identifier or attributes is written in both forms: directly (``?a prov:used ?e``) and
+qualified (``?a prov:qualifiedUsage ?u``), so that simple queries find it and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import count
+from typing import Callable, Dict, Iterable, Iterator, NamedTuple, Optional, TextIO, Tuple
+
+from ..provml.vocabulary import PROV, RDF, RDFS, XSD
+from .model import KINDS, LANG_STRING, XSD_STRING, Attribute, Document, Kind, Literal, Ref, Statement, Value
+from .names import BLANK, Names
+
+TYPE = RDF + "type"
+_DATE_TIME = XSD + "dateTime"
+_PREDICATES = {
+    PROV + "type": TYPE,
+    PROV + "label": RDFS + "label",
+    PROV + "location": PROV + "atLocation",
+    PROV + "role": PROV + "hadRole",
+}
+"""PROV-DM's attributes that PROV-O calls by another name."""
+_ELEMENT_TIMES = {"startTime": PROV + "startedAtTime", "endTime": PROV + "endedAtTime"}
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_TO_ESCAPE = re.compile(r'["\\\n\r\t\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')
+_NOT_IN_IRI = re.compile(r'[\x00-\x20<>"{}|^`\\]')
+_LOCAL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_\-.]*[A-Za-z0-9_\-])?|")
+
+Shorten = Callable[[str], Optional[str]]
+
+
+class Triple(NamedTuple):
+    """A statement of RDF; the object is an IRI (or blank id) as ``Ref``, or a literal."""
+
+    subject: str
+    predicate: str
+    object: Value
+
+
+# -- PROV to RDF
+
+
+def triples(statements: Iterable[Statement], blank: Optional[Iterator[int]] = None) -> Iterator[Triple]:
+    """The triples of statements, in order.
+
+    Args:
+        blank: numbers for blank nodes; share one where several bundles go into one document.
+    """
+    numbers = blank if blank is not None else count(1)
+    for each in statements:
+        kind = KINDS[each.kind]
+        if kind.element:
+            yield from _element(each, kind)
+        else:
+            yield from _relation(each, kind, numbers)
+
+
+def _element(each: Statement, kind: Kind) -> Iterator[Triple]:
+    subject = each.id or ""
+    yield Triple(subject, TYPE, Ref(PROV + kind.type))
+    for name, value in zip(kind.arguments, each.arguments):
+        if value is not None:
+            yield Triple(subject, _ELEMENT_TIMES[name], Literal(value, _DATE_TIME))
+    yield from _attributes(subject, each.attributes)
+
+
+def _relation(each: Statement, kind: Kind, numbers: Iterator[int]) -> Iterator[Triple]:
+    subject, target, *more = each.arguments
+    if subject is not None and target is not None:
+        yield Triple(subject, PROV + kind.direct, Ref(target))
+    if kind.name == "mentionOf" and subject is not None and more[0] is not None:
+        yield Triple(subject, PROV + "asInBundle", Ref(more[0]))
+    whole = subject is not None and target is not None
+    if not kind.qualified or (whole and each.id is None and not each.attributes and not any(more)):
+        return
+    node = each.id if each.id is not None else f"{BLANK}r{next(numbers)}"
+    yield Triple(node, TYPE, Ref(PROV + kind.type))
+    if subject is not None:
+        yield Triple(subject, PROV + kind.qualified, Ref(node))
+    if target is not None:
+        yield Triple(node, PROV + kind.influencer, Ref(target))
+    for name, value in zip(kind.arguments[2:], more):
+        if value is not None:
+            term: Value = Literal(value, _DATE_TIME) if name == "time" else Ref(value)
+            yield Triple(node, PROV + kind.extra[name], term)
+    yield from _attributes(node, each.attributes)
+
+
+def _attributes(subject: str, attributes: Tuple[Attribute, ...]) -> Iterator[Triple]:
+    for name, value in attributes:
+        yield Triple(subject, _PREDICATES.get(name, name), value)
+
+
+# -- RDF as text
+
+
+def write_ntriples(document: Document, out: TextIO) -> None:
+    """Writes N-Triples; of bundles only their own description, since N-Triples has no graphs."""
+    for each in _described(document):
+        out.write(_line(each, lambda _: None))
+    for each in triples(document.statements):
+        out.write(_line(each, lambda _: None))
+
+
+def write_turtle(document: Document, out: TextIO) -> None:
+    """Writes Turtle, or TriG where the document has bundles."""
+    names = Names(document.namespaces)
+    blank = count(1)
+    for bundle in (document, *document.bundles):
+        for prefix, iri in Names(bundle.namespaces, names if bundle is not document else None).declared.items():
+            names.all.setdefault(prefix, iri)
+    shorten = _shortener(names.all)
+    for prefix, iri in names.all.items():
+        out.write(f"@prefix {prefix}: <{_iri(iri)}> .\n")
+    out.write("\n")
+    for each in _described(document):
+        out.write(_line(each, shorten))
+    _write_grouped(triples(document.statements, blank), out, shorten)
+    for bundle in document.bundles:
+        out.write(f"\n{_node(bundle.id or '', shorten)} {{\n")
+        _write_grouped(triples(bundle.statements, blank), out, shorten)
+        out.write("}\n")
+
+
+def _described(document: Document) -> Iterator[Triple]:
+    for bundle in document.bundles:
+        yield Triple(bundle.id or "", TYPE, Ref(PROV + "Bundle"))
+        yield Triple(bundle.id or "", TYPE, Ref(PROV + "Entity"))
+
+
+def _write_grouped(found: Iterable[Triple], out: TextIO, shorten: Shorten) -> None:
+    """Writes triples, those of one subject that follow each other as one Turtle statement."""
+    last: Optional[str] = None
+    for each in found:
+        predicate = "a" if each.predicate == TYPE else _node(each.predicate, shorten)
+        pair = f"{predicate} {_term(each.object, shorten)}"
+        if each.subject == last:
+            out.write(f" ;\n    {pair}")
+        else:
+            out.write(f"{'' if last is None else ' .'}\n{_node(each.subject, shorten)} {pair}")
+            last = each.subject
+    if last is not None:
+        out.write(" .\n")
+
+
+def _line(each: Triple, shorten: Shorten) -> str:
+    return f"{_node(each.subject, shorten)} {_node(each.predicate, shorten)} {_term(each.object, shorten)} .\n"
+
+
+def _shortener(namespaces: Dict[str, str]) -> Shorten:
+    """Prefixed names for IRIs in a declared namespace whose rest needs no escape; each IRI is looked at once."""
+    known: Dict[str, Optional[str]] = {}
+    spaces = sorted(((iri, prefix) for prefix, iri in namespaces.items() if iri), key=lambda one: -len(one[0]))
+
+    def shorten(iri: str) -> Optional[str]:
+        if iri not in known:
+            if len(known) > 100_000:
+                known.clear()
+            fit = ((prefix, iri[len(space) :]) for space, prefix in spaces if iri.startswith(space))
+            prefix, local = next(fit, (None, ""))
+            known[iri] = f"{prefix}:{local}" if prefix is not None and _LOCAL.fullmatch(local) else None
+        return known[iri]
+
+    return shorten
+
+
+def _node(iri: str, shorten: Shorten) -> str:
+    if iri.startswith(BLANK):
+        return iri
+    return shorten(iri) or f"<{_iri(iri)}>"
+
+
+def _term(value: Value, shorten: Shorten) -> str:
+    if isinstance(value, Ref):
+        return _node(value.iri, shorten)
+    text = f'"{_TO_ESCAPE.sub(_escaped, value.text)}"'
+    if value.lang is not None and value.datatype == LANG_STRING:
+        return f"{text}@{value.lang}"
+    return text if value.datatype == XSD_STRING else f"{text}^^{_node(value.datatype, shorten)}"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return _ESCAPES.get(match[0]) or f"\\u{ord(match[0]):04X}"
+
+
+def _iri(iri: str) -> str:
+    """An IRI as it may stand between angle brackets."""
+    return _NOT_IN_IRI.sub(lambda match: f"\\u{ord(match[0]):04X}", iri)
