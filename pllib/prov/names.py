@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterable, Iterator, Mapping, Optional, Tuple
+from typing import Dict, Iterable, Iterator, Mapping, Optional, Pattern, Tuple
 
 from .errors import DocumentError
 from .model import KINDS, STANDARD_NAMESPACES, Bundle, Literal, Ref, Statement
@@ -19,12 +19,16 @@ class Names:
     Args:
         declared: prefix to IRI; the empty prefix is the default namespace.
         outer: the namespaces of the document around a bundle.
+        local: what a local name may be in the format; anything, without it.
 
     Raises:
         DocumentError: a prefix is none, or a standard one stands for something else.
     """
 
-    def __init__(self, declared: Mapping[str, str], outer: Optional[Names] = None) -> None:
+    def __init__(
+        self, declared: Mapping[str, str], outer: Optional[Names] = None, local: Optional[Pattern[str]] = None
+    ) -> None:
+        self._local = local
         self.declared: Dict[str, str] = dict(declared)
         for prefix, iri in self.declared.items():
             if prefix and not _PREFIX.fullmatch(prefix):
@@ -73,14 +77,25 @@ class Names:
             return "_", iri[len(BLANK) :]
         for space in _beginnings(iri):
             prefix = self._prefixes.get(space)
-            if prefix is not None and (prefix or ":" not in iri[len(space) :]):
+            if prefix is not None and self._fits(prefix, iri[len(space) :]):
                 return prefix, iri[len(space) :]
-        split = _SPLIT.fullmatch(iri)
-        space = split[1] if split else iri
+        space = self._new_space(iri)
         prefix = next(name for name in (f"ns{number}" for number in range(1, 1_000_000)) if name not in self.all)
         self.declared[prefix] = self.all[prefix] = space
         self._prefixes[space] = prefix
         return prefix, iri[len(space) :]
+
+    def _fits(self, prefix: str, local: str) -> bool:
+        if self._local is not None:
+            return self._local.fullmatch(local) is not None
+        return bool(prefix) or ":" not in local
+
+    def _new_space(self, iri: str) -> str:
+        """A namespace for an IRI that none of the declared ones fits."""
+        split = _SPLIT.fullmatch(iri)
+        if split and self._fits("ns", split[2]):
+            return split[1]
+        return next((iri[:end] for end in range(len(iri) + 1) if self._fits("ns", iri[end:])), iri)
 
 
 def _beginnings(iri: str) -> Iterator[str]:
@@ -103,9 +118,9 @@ def iris_of(statements: Iterable[Statement]) -> Iterator[str]:
                 yield value.datatype
 
 
-def names_of(bundle: Bundle, outer: Optional[Names] = None) -> Names:
+def names_of(bundle: Bundle, outer: Optional[Names] = None, local: Optional[Pattern[str]] = None) -> Names:
     """The namespaces of a document or bundle with prefixes for all IRIs in it. Its statements are read once."""
-    names = Names(bundle.namespaces, outer)
+    names = Names(bundle.namespaces, outer, local)
     for iri in iris_of(bundle.statements):
         names.shorten(iri)
     return names
