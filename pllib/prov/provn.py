@@ -8,10 +8,10 @@ from typing import List, TextIO
 from .model import KINDS, XSD_STRING, Bundle, Document, Ref, Statement, Value
 from .names import Names, names_of
 
-_LETTER = r"A-Za-z0-9_\u00C0-\u00D6\u00D8-\u00F6\u00F8-\u02FF\u0370-\u037D\u037F-\u1FFF\u200C-\u200D\u2070-\u218F\u2C00-\u2FEF"
-_LETTER += r"\u3001-\uD7FF\uF900-\uFDCF\uFDF0-\uFFFD\U00010000-\U000EFFFF"
+LETTER = r"A-Za-z0-9_\u00C0-\u00D6\u00D8-\u00F6\u00F8-\u02FF\u0370-\u037D\u037F-\u1FFF\u200C-\u200D\u2070-\u218F\u2C00-\u2FEF"
+LETTER += r"\u3001-\uD7FF\uF900-\uFDCF\uFDF0-\uFFFD\U00010000-\U000EFFFF"
 _TO_ESCAPE = "='(),-:;[]."
-_SIMPLE = rf"[{_LETTER}/@~&+*?#$!\-=\'(),:;\[\]]|%[0-9A-Fa-f]{{2}}"
+_SIMPLE = rf"[{LETTER}/@~&+*?#$!\-=\'(),:;\[\]]|%[0-9A-Fa-f]{{2}}"
 LOCAL = re.compile(rf"(?:{_SIMPLE})(?:(?:{_SIMPLE}|\.)*(?:{_SIMPLE}))?|")
 """Local names that PROV-N can write, before escapes; the empty one goes with a prefix only."""
 _ESCAPED = re.compile(rf"[{re.escape(_TO_ESCAPE)}]")
