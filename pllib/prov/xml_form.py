@@ -16,6 +16,8 @@ from .model import KINDS, LANG_STRING, XSD_STRING, Attribute, Bundle, Document, 
 from .names import Names, names_of
 
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
+_XSD = XSD.rstrip("#")
+"""XML Schema's namespace as XML writes it; as the beginning of IRIs it ends with #."""
 _XML = "http://www.w3.org/XML/1998/namespace"
 _START = (
     r"A-Za-z_\u00C0-\u00D6\u00D8-\u00F6\u00F8-\u02FF\u0370-\u037D\u037F-\u1FFF\u200C-\u200D\u2070-\u218F\u2C00-\u2FEF"
@@ -24,6 +26,7 @@ _START += r"\u3001-\uD7FF\uF900-\uFDCF\uFDF0-\uFFFD\U00010000-\U000EFFFF"
 NC_NAME = re.compile(rf"[{_START}][{_START}0-9.\-\u00B7\u0300-\u036F\u203F-\u2040]*")
 """Local names that XML can write."""
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LABEL = PROV + "label"
 _FIRST = ("label", "location", "role", "type", "value")
 _SUBTYPES = {
     **dict.fromkeys(("plan", "collection", "emptyCollection", "bundle"), "entity"),
@@ -61,7 +64,8 @@ def write(document: Document, out: TextIO) -> None:
 
 
 def _declarations(names: Names, spaces: Dict[str, str]) -> str:
-    return "".join(f" xmlns{':' if prefix else ''}{prefix}={quoteattr(iri)}" for prefix, iri in spaces.items())
+    written = {prefix: _XSD if iri == XSD else iri for prefix, iri in spaces.items()}
+    return "".join(f" xmlns{':' if prefix else ''}{prefix}={quoteattr(iri)}" for prefix, iri in written.items())
 
 
 def _element(each: Statement, names: Names, indent: str) -> str:
@@ -94,6 +98,8 @@ def _attribute(name: str, value: Value, names: Names) -> str:
         raise DocumentError(f"XML cannot hold the character U+{ord(found[0]):04X}; write another format", tag)
     if value.lang is not None:
         return f"<{tag} xml:lang={quoteattr(value.lang)}>{escape(value.text)}</{tag}>"
+    if name == _LABEL and value.datatype == XSD_STRING:  # the schema has a type of its own for it
+        return f"<{tag}>{_content(value.text)}</{tag}>"
     # Without a type a value is a string to us, but other readers guess.
     return f"<{tag} xsi:type={quoteattr(names.short(value.datatype))}>{_content(value.text)}</{tag}>"
 
@@ -186,7 +192,8 @@ def _split(name: str) -> Tuple[str, str]:
 
 
 def _namespaces(node: _Node) -> Dict[str, str]:
-    return {prefix: iri for prefix, iri in node.prefixes.items() if prefix not in ("xml", "xsi") and iri}
+    found = {prefix: iri for prefix, iri in node.prefixes.items() if prefix not in ("xml", "xsi") and iri}
+    return {prefix: XSD if iri == _XSD else iri for prefix, iri in found.items()}
 
 
 def _read_bundle(node: _Node, bundle: Bundle, outer: Optional[Names]) -> None:
@@ -251,4 +258,5 @@ def _expanded(name: Optional[str], node: _Node) -> Optional[str]:
     space = node.prefixes.get(prefix if colon else "")
     if not space:
         raise DocumentError(f"the prefix of {name[:200]!r} is not declared", node.where)
+    space = XSD if space == _XSD else space
     return space + (local if colon else name)
