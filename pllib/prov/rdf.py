@@ -128,7 +128,6 @@ def write_turtle(document: Document, out: TextIO) -> None:
 def _described(document: Document) -> Iterator[Triple]:
     for bundle in document.bundles:
         yield Triple(bundle.id or "", TYPE, Ref(PROV + "Bundle"))
-        yield Triple(bundle.id or "", TYPE, Ref(PROV + "Entity"))
 
 
 def _write_grouped(found: Iterable[Triple], out: TextIO, shorten: Shorten) -> None:

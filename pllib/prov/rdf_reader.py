@@ -60,15 +60,12 @@ def read(text: str, form: str) -> Document:
         graphs.setdefault(graph, []).append(triple)
     document = Document(namespaces={p: i for p, i in namespaces.items() if STANDARD_NAMESPACES.get(p) != i})
     bundles = [graph for graph in graphs if graph]
-    # That a graph is a bundle need not be said again as an entity, unless more is said of it.
-    own = [each for each in graphs[""] if not (each.subject in bundles and _is_bundle_type(each))]
-    document.statements = statements(own)
+    # That a graph is a bundle says no more than that there is one, unless it is called an entity.
+    entities = {each.subject for each in graphs[""] if each.predicate == TYPE and each.object == Ref(PROV + "Entity")}
+    bare = {Triple(graph, TYPE, Ref(PROV + "Bundle")) for graph in bundles if graph not in entities}
+    document.statements = statements(each for each in graphs[""] if each not in bare)
     document.bundles = [Bundle(graph, statements=statements(graphs[graph])) for graph in bundles]
     return document
-
-
-def _is_bundle_type(triple: Triple) -> bool:
-    return triple.predicate == TYPE and triple.object in (Ref(PROV + "Bundle"), Ref(PROV + "Entity"))
 
 
 def _parsed(text: str, form: str, namespaces: Dict[str, str]) -> Iterator[Tuple[str, Triple]]:

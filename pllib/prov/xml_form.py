@@ -47,15 +47,13 @@ def write(document: Document, out: TextIO) -> None:
         DocumentError: a text holds a character that XML has no form for.
     """
     names = names_of(document, None, NC_NAME)
-    for bundle in document.bundles:
-        names.shorten(bundle.id or "")
     out.write('<?xml version="1.0" encoding="UTF-8"?>\n')
     out.write(f"<prov:document{_declarations(names, {**names.all, 'xsi': XSI})}>\n")
     for each in document.statements:
         out.write(_element(each, names, "  "))
     for bundle in document.bundles:
         inner = names_of(bundle, names, NC_NAME)
-        identifier = quoteattr(names.short(bundle.id or ""))
+        identifier = quoteattr(inner.short(bundle.id or ""))  # its element declares the inner namespaces
         out.write(f"  <prov:bundleContent{_declarations(inner, inner.declared)} prov:id={identifier}>\n")
         for each in bundle.statements:
             out.write(_element(each, inner, "    "))
