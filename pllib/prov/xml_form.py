@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 from ..provml.vocabulary import PROV, XSD
 from .errors import DocumentError
 from .model import KINDS, LANG_STRING, XSD_STRING, Attribute, Bundle, Document, Literal, Ref, Statement, Value
-from .names import Names, names_of
+from .names import Names, iris_of, names_of
 
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _XSD = XSD.rstrip("#")
@@ -41,27 +41,28 @@ _DERIVATION = {"hadActivity": "activity"}
 
 
 def write(document: Document, out: TextIO) -> None:
-    """Writes a document. Its statements are read twice, since namespaces are declared first.
+    """Writes a document. Its statements are read twice, since all namespaces are declared first, on the outermost element.
 
     Raises:
         DocumentError: a text holds a character that XML has no form for.
     """
     names = names_of(document, None, NC_NAME)
+    for bundle in document.bundles:
+        for iri in (bundle.id or "", *iris_of(bundle.statements)):
+            names.shorten(iri)
     out.write('<?xml version="1.0" encoding="UTF-8"?>\n')
-    out.write(f"<prov:document{_declarations(names, {**names.all, 'xsi': XSI})}>\n")
+    out.write(f"<prov:document{_declarations({**names.all, 'xsi': XSI})}>\n")
     for each in document.statements:
         out.write(_element(each, names, "  "))
     for bundle in document.bundles:
-        inner = names_of(bundle, names, NC_NAME)
-        identifier = quoteattr(inner.short(bundle.id or ""))  # its element declares the inner namespaces
-        out.write(f"  <prov:bundleContent{_declarations(inner, inner.declared)} prov:id={identifier}>\n")
+        out.write(f"  <prov:bundleContent prov:id={quoteattr(names.short(bundle.id or ''))}>\n")
         for each in bundle.statements:
-            out.write(_element(each, inner, "    "))
+            out.write(_element(each, names, "    "))
         out.write("  </prov:bundleContent>\n")
     out.write("</prov:document>\n")
 
 
-def _declarations(names: Names, spaces: Dict[str, str]) -> str:
+def _declarations(spaces: Dict[str, str]) -> str:
     written = {prefix: _XSD if iri == XSD else iri for prefix, iri in spaces.items()}
     return "".join(f" xmlns{':' if prefix else ''}{prefix}={quoteattr(iri)}" for prefix, iri in written.items())
 
