@@ -34,7 +34,7 @@ def write(document: Document, out: TextIO) -> None:
         out.write(f'{comma}\n"bundle": {{')
         for index, bundle in enumerate(document.bundles):
             inner = Names(bundle.namespaces, names)
-            out.write(("," if index else "") + f"\n{_text(names.short(bundle.id or ''))}: {{")
+            out.write(("," if index else "") + f"\n{_text(inner.short(bundle.id or ''))}: {{")
             comma = _statements(bundle, inner, out, "")
             out.write(f'{comma}\n"prefix": {_text(_declared(inner))}}}')
         out.write("}")
@@ -122,8 +122,10 @@ def read(text: str) -> Document:
     for name, inner in _object(found.get("bundle", {}), "$.bundle").items():
         for content in inner if isinstance(inner, list) else [inner]:
             where = f"$.bundle.{name}"
-            bundle = Bundle(names.expand(name, where))
+            bundle = Bundle()
             _read_bundle(_object(content, where), bundle, names, where)
+            # The bundle's own prefixes hold for its identifier, too.
+            bundle.id = Names(bundle.namespaces, names).expand(name, where)
             document.bundles.append(bundle)
     return document
 
