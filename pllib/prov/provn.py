@@ -23,13 +23,12 @@ _NONE = "-"
 def write(document: Document, out: TextIO) -> None:
     """Writes a document. Its statements are read twice, since PROV-N declares all namespaces first."""
     names = names_of(document, None, LOCAL)
-    for bundle in document.bundles:
-        names.shorten(bundle.id or "")
     out.write("document\n")
     _bundle(document, names, out, "  ")
     for bundle in document.bundles:
-        out.write(f"  bundle {_name(bundle.id or '', names)}\n")
-        _bundle(bundle, names_of(bundle, names, LOCAL), out, "    ")
+        inner = names_of(bundle, names, LOCAL)
+        out.write(f"  bundle {_name(bundle.id or '', inner)}\n")
+        _bundle(bundle, inner, out, "    ")
         out.write("  endBundle\n")
     out.write("endDocument\n")
 

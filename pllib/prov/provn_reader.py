@@ -74,8 +74,10 @@ class _Reader:
 
     def _bundle(self, outer: Names) -> Bundle:
         self._word("bundle")
-        bundle = Bundle(self._name(outer))
+        bundle = Bundle()
+        at = self._next()
         names = self._namespaces(bundle, outer)
+        bundle.id = self._expanded(at.text, names, at)  # the bundle's own prefixes hold for its identifier, too
         found: List[Statement] = []
         while self._token.text != "endBundle":
             found.append(self._expression(names))
