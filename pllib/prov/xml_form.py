@@ -141,8 +141,10 @@ def read(text: str) -> Document:
     _read_bundle(root, document, None)
     names = Names(_namespaces(root))
     for node in root.children:
-        if node.space == PROV and node.local == "bundleContent":
+        if _is_bundle(node):
             bundle = Bundle(_expanded(node.attributes.get((PROV, "id")), node))
+            if bundle.id is None:
+                raise DocumentError(f"prov:{node.local} needs prov:id", node.where)
             _read_bundle(node, bundle, names)
             document.bundles.append(bundle)
     return document
@@ -195,12 +197,21 @@ def _namespaces(node: _Node) -> Dict[str, str]:
     return {prefix: XSD if iri == _XSD else iri for prefix, iri in found.items()}
 
 
+def _is_bundle(node: _Node) -> bool:
+    """Whether an element holds a bundle; ProvToolbox calls it as the entity is called that stands for one."""
+    if node.space != PROV or node.local not in ("bundleContent", "bundle"):
+        return False
+    return node.local == "bundleContent" or any(
+        (PROV, "id") in each.attributes or each.children for each in node.children
+    )
+
+
 def _read_bundle(node: _Node, bundle: Bundle, outer: Optional[Names]) -> None:
     declared = _namespaces(node)
     bundle.namespaces = declared if outer is None else {p: i for p, i in declared.items() if outer.all.get(p) != i}
     found: List[Statement] = []
     for child in node.children:
-        if child.space == PROV and child.local not in ("bundleContent", "other"):
+        if child.space == PROV and child.local != "other" and not _is_bundle(child):
             found.extend(_read_statement(child))
     bundle.statements = found
 
