@@ -7,12 +7,12 @@ in one ``hadMember``.
 
 from __future__ import annotations
 
-import json
 from itertools import count, groupby
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, TextIO, Tuple
 
 from ..provml.vocabulary import PROV, XSD
 from .errors import DocumentError
+from .json_text import dumps, loads
 from .model import KINDS, LANG_STRING, XSD_STRING, Attribute, Bundle, Document, Literal, Ref, Statement, Value
 from .names import BLANK, Names
 
@@ -34,13 +34,13 @@ def write(document: Document, out: TextIO) -> None:
         out.write(f'{comma}\n"bundle": {{')
         for index, bundle in enumerate(document.bundles):
             inner = Names(bundle.namespaces, names)
-            out.write(("," if index else "") + f"\n{_text(inner.short(bundle.id or ''))}: {{")
+            out.write(("," if index else "") + f"\n{dumps(inner.short(bundle.id or ''))}: {{")
             comma = _statements(bundle, inner, out, "")
-            out.write(f'{comma}\n"prefix": {_text(_declared(inner))}}}')
+            out.write(f'{comma}\n"prefix": {dumps(_declared(inner))}}}')
         out.write("}")
         comma = ","
     # Last, when all are known: a reader must not rely on the order of members.
-    out.write(f'{comma}\n"prefix": {_text(_declared(names))}\n}}\n')
+    out.write(f'{comma}\n"prefix": {dumps(_declared(names))}\n}}\n')
 
 
 def _declared(names: Names) -> Dict[str, str]:
@@ -56,7 +56,7 @@ def _statements(bundle: Bundle, names: Names, out: TextIO, comma: str) -> str:
     for kind, found in groupby(_by_kind(bundle.statements), key=lambda each: each.kind):
         out.write(f'{comma}\n"{kind}": {{')
         for index, (identifier, body) in enumerate(_members(found, names, blank)):
-            out.write(("," if index else "") + f"\n{_text(identifier)}: {body}")
+            out.write(("," if index else "") + f"\n{dumps(identifier)}: {body}")
         out.write("}")
         comma = ","
     return comma
@@ -71,7 +71,7 @@ def _members(found: Iterable[Statement], names: Names, blank: Iterator[str]) -> 
     bodies: Dict[str, List[str]] = {}
     for each in found:
         identifier = names.short(each.id) if each.id is not None else next(blank)
-        bodies.setdefault(identifier, []).append(_text(_body(each, names)))
+        bodies.setdefault(identifier, []).append(dumps(_body(each, names)))
     for identifier, several in bodies.items():
         yield identifier, several[0] if len(several) == 1 else f"[{', '.join(several)}]"
 
@@ -99,10 +99,6 @@ def _value(value: Value, names: Names) -> Json:
     return {"$": value.text, "type": names.short(value.datatype)}
 
 
-def _text(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
 # -- reading
 
 
@@ -112,10 +108,7 @@ def read(text: str) -> Document:
     Raises:
         DocumentError: it is none; ``where`` is the path of what is wrong.
     """
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DocumentError(f"not JSON: {error}") from error
+    found = loads(text)
     document = Document()
     _read_bundle(_object(found, "$"), document, None, "$")
     names = Names(document.namespaces)
@@ -205,11 +198,11 @@ def _read_value(value: Json, names: Names, where: str) -> Value:
     if isinstance(value, int):
         return Literal(str(value), XSD + ("int" if -(2**31) <= value < 2**31 else "long"))
     if isinstance(value, float):
-        return Literal(json.dumps(value), XSD + "double")
+        return Literal(dumps(value), XSD + "double")
     if not isinstance(value, dict) or "$" not in value:
         raise DocumentError('a value is a text, a number, true, false, or {"$": …, "type": …}', where)
     text = value["$"]
-    text = text if isinstance(text, str) else json.dumps(text)
+    text = text if isinstance(text, str) else dumps(text)
     if value.get("lang") is not None:
         return Literal(text, LANG_STRING, str(value["lang"]))
     datatype = names.expand(str(value["type"]), where) if value.get("type") is not None else XSD_STRING

@@ -6,11 +6,11 @@ which is written as ``prov:Mention``.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Dict, Iterator, List, Mapping, Optional, TextIO, Tuple
 
 from ..provml.vocabulary import PROV, XSD
 from .errors import DocumentError
+from .json_text import dumps, loads
 from .model import KINDS, LANG_STRING, XSD_STRING, Attribute, Bundle, Document, Kind, Literal, Ref, Statement, Value
 from .names import Names
 
@@ -41,12 +41,12 @@ def write(document: Document, out: TextIO) -> None:
     comma = _items(document, names, out, "")
     for bundle in document.bundles:
         inner = Names(bundle.namespaces, names)
-        out.write(f'{comma}\n{{"@type": "Bundle", "@id": {_text(inner.short(bundle.id or ""))}, "@graph": [')
+        out.write(f'{comma}\n{{"@type": "Bundle", "@id": {dumps(inner.short(bundle.id or ""))}, "@graph": [')
         _items(bundle, inner, out, "")
-        out.write(f'], "@context": {_text([inner.declared] if inner.declared else [])}}}')
+        out.write(f'], "@context": {dumps([inner.declared] if inner.declared else [])}}}')
         comma = ","
     # Last, when all namespaces are known: a reader must not rely on the order of members.
-    out.write(f'\n], "@context": {_text([_declared(names), CONTEXT])}}}\n')
+    out.write(f'\n], "@context": {dumps([_declared(names), CONTEXT])}}}\n')
 
 
 def _declared(names: Names) -> Dict[str, str]:
@@ -55,7 +55,7 @@ def _declared(names: Names) -> Dict[str, str]:
 
 def _items(bundle: Bundle, names: Names, out: TextIO, comma: str) -> str:
     for each in bundle.statements:
-        out.write(f"{comma}\n{_text(_item(each, names))}")
+        out.write(f"{comma}\n{dumps(_item(each, names))}")
         comma = ","
     return comma
 
@@ -85,10 +85,6 @@ def _value(attribute: str, value: Value, names: Names) -> Json:
     return {"@value": value.text, "@type": names.short(value.datatype)}
 
 
-def _text(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
 # -- reading
 
 
@@ -98,10 +94,7 @@ def read(text: str) -> Document:
     Raises:
         DocumentError: it is none; ``where`` is the path of what is wrong.
     """
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DocumentError(f"not JSON: {error}") from error
+    found = loads(text)
     document = Document()
     items = _graph(found, document, "$")
     names = Names(document.namespaces)
@@ -184,7 +177,7 @@ def _read_value(attribute: str, value: Json, names: Names, where: str) -> Value:
     if isinstance(value, bool):
         return Literal("true" if value else "false", XSD + "boolean")
     if isinstance(value, (int, float)):
-        return Literal(json.dumps(value), XSD + ("double" if isinstance(value, float) else "integer"))
+        return Literal(dumps(value), XSD + ("double" if isinstance(value, float) else "integer"))
     if isinstance(value, dict) and "@id" in value:
         return Ref(names.expand(_needed_text(value["@id"], where), where))
     if not isinstance(value, dict) or "@value" not in value:

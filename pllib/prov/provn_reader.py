@@ -187,7 +187,10 @@ class _Reader:
 
     def _expanded(self, text: str, names: Names, at: _Token) -> str:
         # Colons of the local name are escaped, so that the first one ends the prefix.
-        return names.expand(_ESCAPE.sub(r"\1", text), self._place(at))
+        try:
+            return names.expand(_ESCAPE.sub(r"\1", text))
+        except DocumentError as error:  # where it is takes a look at all before it: only when it must be said
+            raise DocumentError(str(error), self._place(at)) from error
 
     def _word(self, word: str) -> None:
         if self._token.text != word:

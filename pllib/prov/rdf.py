@@ -11,6 +11,7 @@ from itertools import count
 from typing import Callable, Dict, Iterable, Iterator, NamedTuple, Optional, TextIO, Tuple
 
 from ..provml.vocabulary import PROV, RDF, RDFS, XSD
+from .errors import DocumentError
 from .model import KINDS, LANG_STRING, XSD_STRING, Attribute, Document, Kind, Literal, Ref, Statement, Value
 from .names import BLANK, Names
 
@@ -98,11 +99,26 @@ def _attributes(subject: str, attributes: Tuple[Attribute, ...]) -> Iterator[Tri
 
 
 def write_ntriples(document: Document, out: TextIO) -> None:
-    """Writes N-Triples; of bundles only their own description, since N-Triples has no graphs."""
-    for each in _described(document):
-        out.write(_line(each, lambda _: None))
+    """Writes N-Triples.
+
+    Raises:
+        DocumentError: the document has bundles, which N-Triples has no form for.
+    """
+    if document.bundles:
+        raise DocumentError("N-Triples cannot hold bundles; write TriG")
     for each in triples(document.statements):
         out.write(_line(each, lambda _: None))
+
+
+def write_graph(document: Document, out: TextIO) -> None:
+    """Writes Turtle.
+
+    Raises:
+        DocumentError: the document has bundles, which Turtle has no form for.
+    """
+    if document.bundles:
+        raise DocumentError("Turtle cannot hold bundles; write TriG")
+    write_turtle(document, out)
 
 
 def write_turtle(document: Document, out: TextIO) -> None:
