@@ -15,6 +15,7 @@ from . import spool_commands
 from ._version import __version__
 from .command_line import add_command, print_table
 from .errors import ConfigurationError, PllibError
+from .prov import commands as prov_commands
 
 QUERY_URL = "http://127.0.0.1:8472"
 
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     spool_commands.add_commands(commands)
     _add_query(commands)
     _add_lineage(commands)
+    prov_commands.add(commands)
     return parser
 
 

@@ -174,13 +174,25 @@ class Client:
             store: the store that the path is in.
             depth: at most so many steps; by default to the end.
             grain: ``value``, or ``task`` to leave single values out.
-            format: ``json`` for a dict with ``nodes`` and ``edges``; ``dot`` or ``svg`` for text.
+            format: ``json`` for a dict with ``nodes`` and ``edges``; for text ``dot``, ``svg``, or a PROV document
+                as in :meth:`prov`.
         """
         given = {"of": of, "store": store, "direction": direction, "depth": depth, "grain": grain, "format": format}
         given = {name: value for name, value in given.items() if value is not None}
         address = f"{self.url}/v1/lineage?{urlencode(given)}"
         content = _fetch(Request(address, headers=_headers(self.token, "*/*")), self.timeout)  # noqa: S310
         return _parsed(content, self.url) if format == "json" else content.decode("utf-8")
+
+    def prov(self, execution: str, format: str = "prov-json") -> str:
+        """A workflow execution as a PROV document.
+
+        Args:
+            execution: ``{workflow}/{execution}`` or its IRI.
+            format: ``prov-json``, ``provn``, ``prov-xml``, ``prov-ttl``, ``prov-trig``, ``prov-nt`` or ``prov-jsonld``.
+        """
+        identifier = execution.split("execution/", 1)[-1]
+        address = f"{self.url}/v1/executions/{identifier}/prov?{urlencode({'format': format})}"
+        return _fetch(Request(address, headers=_headers(self.token, "*/*")), self.timeout).decode("utf-8")  # noqa: S310
 
     def analyses(self, **facets: str) -> List[Row]:
         """The named analyses, those of the given facets (``data="hybrid"``, ``direction="forward"``, …)."""

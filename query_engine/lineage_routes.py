@@ -1,4 +1,4 @@
-"""``/v1/lineage``: what is behind a resource, or what came of it, as JSON, DOT or SVG."""
+"""``/v1/lineage``: what is behind a resource, or what came of it, as JSON, DOT, SVG or a PROV document."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pllib.provml.vocabulary import SPARQL_PREFIXES
 from query_engine.aliases import Aliases, load
 from query_engine.drawing import check_size, draw_svg, to_dot, turn_of
 from query_engine.errors import BadParameter, NotAcceptable
+from query_engine.exports import FORMATS as DOCUMENTS
+from query_engine.exports import export_lineage
 from query_engine.formats import JSON, Format, choose
 from query_engine.lineage import Ambiguity, Direction, Known, Lineage, Walk
 from query_engine.lineage_grain import by_task
@@ -31,7 +33,9 @@ MAX_EDGES = 200_000
 DOT, SVG = Format("text/vnd.graphviz"), Format("image/svg+xml", ("image/*",))
 # A drawing shows texts of scripts: whatever they hold, a browser runs none of it.
 _HEADERS = {"Vary": "Accept", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-_FORMATS = {"json": JSON, "dot": DOT, "svg": SVG}
+_FORMATS = {"json": JSON, "dot": DOT, "svg": SVG, **DOCUMENTS}
+# PROV-JSON has no media type of its own: asked for by Accept, application/json is the graph.
+_BY_ACCEPT = {form: next(name for name, each in _FORMATS.items() if each == form) for form in _FORMATS.values()}
 
 # Wrong values are answered with 400 and what is possible, so the parameters are taken as text.
 _DIRECTION = Query(
@@ -40,7 +44,7 @@ _DIRECTION = Query(
 )
 _DEPTH = Query(description="Steps to go; to the end when absent.", json_schema_extra={"type": "integer", "minimum": 1})
 _GRAIN = Query(description="`task` leaves plain values out.", json_schema_extra={"enum": ["value", "task"]})
-_FORMAT = Query(description="Instead of an Accept header.", json_schema_extra={"enum": ["json", "dot", "svg"]})
+_FORMAT = Query(description="Instead of an Accept header.", json_schema_extra={"enum": list(_FORMATS)})
 _ABOUT_TYPE = "Only nodes of this class or those below it, and no edges: `Model`, `prov:Person`, or an IRI."
 _ABOUT_OF = "IRI or id of an execution, value or data reference; or path or key of data."
 
@@ -48,7 +52,7 @@ _ABOUT_OF = "IRI or id of an execution, value or data reference; or path or key 
 @router.get(
     "/lineage",
     responses={
-        200: {"content": {name.media_type: {} for name in (DOT, SVG)}},
+        200: {"content": {name.media_type: {} for name in _BY_ACCEPT}},
         400: {"description": "`of` is no IRI, is no resource that has lineage, or is data in several stores."},
         404: {"description": "Nothing is known of `of`; the message says what was looked for."},
         413: {"description": "Too many nodes for a drawing."},
@@ -76,7 +80,7 @@ async def lineage(
     steps = None if depth is None else _steps(depth)
     accepted = request.headers.get("accept")
     only = None if type is None else await _classes(read, type)
-    chosen = _FORMATS[_one_of("format", format, tuple(_FORMATS))] if format is not None else _accepted(accepted)
+    chosen = _one_of("format", format, tuple(_FORMATS)) if format is not None else _accepted(accepted)
     aliases = await load(read.store, read.names)
     start = await Starts(read.store, read.names, aliases).find(of, store)
     found, known = await trace(read, start, way, steps, request.app.state.settings.timeout, aliases)
@@ -85,12 +89,20 @@ async def lineage(
     if not fine:
         found = by_task(found, nodes.data_of(found), start.iri)
     body = _answer(ids, start, way, found)
-    if chosen is SVG:
+    if chosen == "svg":
         check_size(len(found.depths))
     body["nodes"] = await nodes.describe(found, known, only)
+    if chosen in DOCUMENTS:
+        activities, entities = _of_kind(body, "activity"), _of_kind(body, "entity")
+        return await export_lineage(request, read, activities, entities, chosen)
     if only is not None:
         body["edges"] = []
-    return Response(await _write(body, chosen, turn_of(request)), media_type=chosen.media_type, headers=_HEADERS)
+    content = await _write(body, chosen, turn_of(request))
+    return Response(content, media_type=_FORMATS[chosen].media_type, headers=_HEADERS)
+
+
+def _of_kind(body: dict[str, Any], kind: str) -> list[str]:
+    return [node["iri"] for node in body["nodes"] if node["kind"] == kind]
 
 
 async def _classes(read: Reader, name: str) -> frozenset[str]:
@@ -99,10 +111,10 @@ async def _classes(read: Reader, name: str) -> frozenset[str]:
     return frozenset(row["below"].value for row in rows)
 
 
-async def _write(body: dict[str, Any], chosen: Format, turn: asyncio.Semaphore) -> bytes:
-    if chosen is JSON:
+async def _write(body: dict[str, Any], chosen: str, turn: asyncio.Semaphore) -> bytes:
+    if chosen == "json":
         return orjson.dumps(body)
-    return to_dot(body).encode() if chosen is DOT else await draw_svg(body, turn)
+    return to_dot(body).encode() if chosen == "dot" else await draw_svg(body, turn)
 
 
 async def trace(
@@ -130,12 +142,12 @@ def _steps(text: str) -> int:
     return int(text)
 
 
-def _accepted(accept: Optional[str]) -> Format:
+def _accepted(accept: Optional[str]) -> str:
     try:
-        return choose(accept, (JSON, DOT, SVG))
+        return _BY_ACCEPT[choose(accept, tuple(_BY_ACCEPT))]
     except NotAcceptable:
         if accept and "text/html" in accept:
-            return JSON
+            return "json"
         raise
 
 

@@ -1,0 +1,155 @@
+"""``pllib prov``: documents converted, validated, compared and drawn, with no server.
+
+Exit codes: 0 done, or valid, or the same; 1 violations or differences, which are printed; 2 a document that cannot be
+read or written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, Callable, Iterable, List
+
+from .compare import differences
+from .errors import DocumentError
+from .forms import FORMATS, read, write
+from .model import Document
+from .names import Names
+from .provn import expression
+from .validation import validate
+
+_MOST = 200
+"""Violations or differences that are printed."""
+Run = Callable[[argparse.Namespace], int]
+
+
+def add(commands: Any) -> None:
+    """Adds ``prov`` with its own commands to a parser's commands."""
+    text = "Converts, validates, compares and draws PROV documents; no server is needed."
+    parser = commands.add_parser("prov", help="convert, validate, compare and draw PROV documents", description=text)
+    own = parser.add_subparsers(dest="prov_command", required=True, metavar="COMMAND")
+    convert_parser = _command(own, "convert", convert, "Converts a document; the endings of the names say the formats.")
+    convert_parser.add_argument("input", metavar="IN", help="file to read, or - for standard input")
+    convert_parser.add_argument("output", metavar="OUT", help="file to write, or - for standard output")
+    _add_format(convert_parser, "--from", "from_", "format of IN, where its name and content do not say it", "read")
+    _add_format(convert_parser, "--to", "to", "format of OUT, where its name does not say it", "write")
+    validate_parser = _command(own, "validate", run_validate, "Checks documents by the W3C's PROV-CONSTRAINTS.")
+    validate_parser.add_argument("files", nargs="+", metavar="FILE", help="documents, or - for standard input")
+    _add_format(validate_parser, "--from", "from_", "format of the files", "read")
+    diff_parser = _command(own, "diff", diff, "Tells whether two documents, in any formats, say the same.")
+    diff_parser.add_argument("left", metavar="A", help="a document")
+    diff_parser.add_argument("right", metavar="B", help="another")
+    draw_parser = _command(own, "draw", draw, "Draws a document as DOT text, for Graphviz.")
+    draw_parser.add_argument("input", metavar="FILE", help="a document, or - for standard input")
+    draw_parser.add_argument(
+        "-o", "--output", default="-", metavar="FILE", help="file to write; standard output without"
+    )
+    _add_format(draw_parser, "--from", "from_", "format of FILE", "read")
+
+
+def _command(commands: Any, name: str, run: Run, text: str) -> argparse.ArgumentParser:
+    added: argparse.ArgumentParser = commands.add_parser(name, help=text.rstrip("."), description=text)
+    added.set_defaults(run=_told(run))
+    return added
+
+
+def _add_format(parser: argparse.ArgumentParser, option: str, target: str, text: str, way: str) -> None:
+    able = [name for name, form in FORMATS.items() if getattr(form, way) is not None]
+    parser.add_argument(option, dest=target, metavar="FORMAT", help=f"{text}: {', '.join(able)}")
+
+
+def _told(run: Run) -> Run:
+    """A command that says what is wrong with a document, and ends with 2."""
+
+    def told(chosen: argparse.Namespace) -> int:
+        try:
+            return run(chosen)
+        except (DocumentError, OSError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            print(f"pllib prov {chosen.prov_command}: {error}", file=sys.stderr)
+            return 2
+
+    return told
+
+
+def convert(chosen: argparse.Namespace) -> int:
+    document = _read(chosen.input, chosen.from_)
+    _write(document, chosen.output, chosen.to)
+    return 0
+
+
+def draw(chosen: argparse.Namespace) -> int:
+    _write(_read(chosen.input, chosen.from_), chosen.output, "dot")
+    return 0
+
+
+def run_validate(chosen: argparse.Namespace) -> int:
+    worst = 0
+    for path in chosen.files:
+        try:
+            worst = max(worst, _validate(path, chosen.from_))
+        except DocumentError as error:
+            print(f"pllib prov validate: {error}", file=sys.stderr)
+            worst = 2
+    return worst
+
+
+def _validate(path: str, format: Any) -> int:
+    document = _read(path, format)
+    found = validate(document)
+    names = _names(document)
+    lines: List[str] = []
+    for each in found:
+        inside = f" in bundle {each.bundle}" if each.bundle else ""
+        lines.append(f"{path}: constraint {each.constraint} ({each.name}){inside}: {each.message}")
+        lines += [f"    {expression(one, names)}" for one in each.statements]
+    _print(lines)
+    if not found:
+        print(f"{path}: valid")
+    return 1 if found else 0
+
+
+def diff(chosen: argparse.Namespace) -> int:
+    left, right = _read(chosen.left, None), _read(chosen.right, None)
+    found = differences(left, right)
+    names = _names(left)
+    _print(
+        [
+            f"{each.side} {f'{each.bundle}: ' if each.bundle else ''}{expression(each.statement, names)}"
+            for each in found
+        ]
+    )
+    return 1 if found else 0
+
+
+def _print(lines: Iterable[str]) -> None:
+    lines = list(lines)
+    for line in lines[:_MOST]:
+        print(line)
+    if len(lines) > _MOST:
+        print(f"… and {len(lines) - _MOST} lines more")
+
+
+def _names(document: Document) -> Names:
+    names = Names(document.namespaces)
+    for bundle in document.bundles:
+        for prefix, iri in bundle.namespaces.items():
+            names.all.setdefault(prefix, iri)
+    return names
+
+
+def _read(path: str, format: Any) -> Document:
+    if path == "-":
+        return read(sys.stdin.buffer.read(), format)
+    return read(Path(path), format)
+
+
+def _write(document: Document, path: str, format: Any) -> None:
+    if path != "-":
+        write(document, path, format)
+        return
+    if format is None:
+        raise DocumentError(f"say the format with --to: one of {', '.join(FORMATS)}")
+    write(document, sys.stdout, format)

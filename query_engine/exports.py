@@ -1,0 +1,196 @@
+"""PROV documents of what is in the store: a workflow execution, or a lineage.
+
+The graph says PROV-ML; here its resources become PROV's entities, activities and agents, by the part they play, and keep
+their classes as ``prov:type`` and what else is said of them as attributes. Of prospective provenance PROV has only the
+plan: workflows and transformations become plans, attributes entities, each with class and name and no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from dataclasses import dataclass, field
+from typing import Annotated, Iterable, Iterator, Optional
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from pllib import prov
+from pllib.prov import rdf_reader
+from pllib.prov.rdf import Triple
+from pllib.provml.vocabulary import PREFIXES, PROV, RDF, SPARQL_PREFIXES, XSD
+from query_engine.binding import Iri
+from query_engine.descriptions import describe
+from query_engine.errors import BadParameter, NotAcceptable, NotFound, TooLarge
+from query_engine.formats import Format, choose
+from query_engine.names import canonical
+from query_engine.reading import Read, Reader
+from query_engine.store import StoreClient
+from query_engine.terms import Term
+
+router = APIRouter(prefix="/v1", tags=["executions"])
+
+MAX_TRIPLES = 1_000_000
+_BATCH = 2000
+_CHUNK = 65_536
+_TYPE = RDF + "type"
+_TASKS = f"""{SPARQL_PREFIXES}SELECT ?a WHERE {{
+  VALUES ?execution {{}} ?a provlake:isPartOf ?execution }} LIMIT {MAX_TRIPLES + 1}"""
+_MADE = f"""{SPARQL_PREFIXES}SELECT ?e WHERE {{
+  VALUES ?a {{}} ?e prov:wasGeneratedBy ?a }} LIMIT {MAX_TRIPLES + 1}"""
+_SAID = f"SELECT ?s ?p ?o WHERE {{ VALUES ?s {{}} ?s ?p ?o }} LIMIT {MAX_TRIPLES + 1}"
+_NAMED = f"""{SPARQL_PREFIXES}SELECT ?s ?p ?o WHERE {{
+  VALUES ?s {{}} ?s ?p ?o FILTER(?p IN (rdf:type, rdfs:label)) }} LIMIT {MAX_TRIPLES + 1}"""
+_WITHIN = frozenset(PROV + name for name in ("used", "wasGeneratedBy", "wasInformedBy"))
+"""Relations of which a lineage shows those between its own nodes."""
+
+_JSON = Format("application/json")
+FORMATS = {
+    "prov-json": _JSON,
+    **{
+        f"prov-{name}".replace("prov-provn", "provn"): Format(prov.FORMATS[name].media_type)
+        for name in ("provn", "xml", "ttl", "trig", "nt", "jsonld")
+    },
+}
+"""Names of the ``format`` parameter, and the media types they are answered in and may be asked for by ``Accept``."""
+BY_MEDIA_TYPE = {form: name for name, form in FORMATS.items()}
+_FORMAT = Query(description="Instead of an Accept header.", json_schema_extra={"enum": list(FORMATS)})
+
+
+@router.get(
+    "/executions/{workflow}/{execution}/prov",
+    responses={
+        200: {"content": {form.media_type: {} for form in FORMATS.values()}},
+        404: {"description": "No such execution."},
+        406: {"description": "The format cannot hold what was captured; the message says what."},
+        413: {"description": f"More than {MAX_TRIPLES:,} statements in the graph."},
+    },
+)
+async def export_execution(
+    workflow: str, execution: str, request: Request, read: Read, format: Annotated[Optional[str], _FORMAT] = None
+) -> Response:
+    """A workflow execution as a PROV document: its activities, what they used and generated, who did it, by which plans."""
+    name = chosen_name(format, request.headers.get("accept"))
+    iri = read.names.iri(f"execution/{canonical(workflow)}/{canonical(execution)}")
+    if not (await describe(read.store, [iri.value], ("rdf:type",)))[iri.value]:
+        raise NotFound(f"there is no workflow execution with the id {read.names.id(iri.value)!r}")
+    tasks = await read.store.select(_TASKS, execution=iri)
+    gathered = Gathered(read.store)
+    await gathered.activities([iri.value, *(row["a"].value for row in tasks)])
+    made = [row["e"].value for row in await gathered.batched(_MADE, "a", gathered.parts["Activity"])]
+    await gathered.entities([*made, *gathered.objects("used")])
+    return await answer(request, gathered, name)
+
+
+async def export_lineage(
+    request: Request, read: Reader, activities: Iterable[str], entities: Iterable[str], name: str
+) -> Response:
+    """A lineage as a PROV document: what was said of its nodes. Links that nobody said are not in it."""
+    gathered = Gathered(read.store)
+    await gathered.activities(activities)
+    await gathered.entities(entities)
+    gathered.keep_within()
+    return await answer(request, gathered, name)
+
+
+def chosen_name(format: Optional[str], accept: Optional[str]) -> str:
+    """The name in ``FORMATS`` that is asked for by parameter or header.
+
+    Raises:
+        BadParameter, NotAcceptable: there is none.
+    """
+    if format is None:
+        return BY_MEDIA_TYPE[choose(accept, tuple(FORMATS.values()))]
+    if format not in FORMATS:
+        raise BadParameter(f"format: {format[:100]!r} is none of {', '.join(FORMATS)}", field="format")
+    return format
+
+
+@dataclass
+class Gathered:
+    """What the store says of resources, and the part that each plays."""
+
+    store: StoreClient
+    said: list[tuple[str, str, Term]] = field(default_factory=list)
+    parts: dict[str, dict[str, None]] = field(
+        default_factory=lambda: {name: {} for name in ("Activity", "Entity", "Agent", "Plan")}
+    )
+
+    async def activities(self, iris: Iterable[str]) -> None:
+        """Activities, with who they are associated with and the plans they followed."""
+        await self._add("Activity", iris, _SAID)
+        await self._add("Agent", self.objects("wasAssociatedWith"), _SAID)
+        await self._add("Agent", self.objects("actedOnBehalfOf"), _SAID)
+        await self._add("Plan", self.objects("wasInfluencedBy"), _NAMED)
+
+    async def entities(self, iris: Iterable[str]) -> None:
+        """Entities, with what they are states of, and the attributes they are values of."""
+        await self._add("Entity", iris, _SAID)
+        await self._add("Entity", self.objects("specializationOf"), _SAID)
+        await self._add("Entity", self.objects("wasDerivedFrom"), _NAMED)
+
+    def objects(self, relation: str) -> list[str]:
+        """What something is in a PROV relation to."""
+        return list(dict.fromkeys(o.value for _, p, o in self.said if p == PROV + relation and o.kind == "iri"))
+
+    def keep_within(self) -> None:
+        """Leaves out uses, generations and communications with what is not here itself."""
+        known = self._known()
+        self.said = [each for each in self.said if each[1] not in _WITHIN or each[2].value in known]
+
+    async def batched(self, query: str, name: str, iris: Iterable[str]) -> list[dict[str, Term]]:
+        """The solutions of a query for many values of one parameter."""
+        todo, rows = [Iri(iri) for iri in iris], []
+        for start in range(0, len(todo), _BATCH):
+            rows += await self.store.select(query, **{name: todo[start : start + _BATCH]})
+            if len(rows) + len(self.said) > MAX_TRIPLES:
+                fix = "Export a lineage or single tasks, or ask the store itself (`/sparql`)."
+                raise TooLarge(f"there are more than {MAX_TRIPLES:,} statements", field="execution", fix=fix)
+        return rows
+
+    async def _add(self, part: str, iris: Iterable[str], query: str) -> None:
+        known = self._known()
+        fresh = [iri for iri in dict.fromkeys(iris) if iri not in known]
+        self.parts[part].update(dict.fromkeys(fresh))
+        rows = await self.batched(query, "s", fresh)
+        self.said += [(row["s"].value, row["p"].value, row["o"]) for row in rows]
+
+    def _known(self) -> set[str]:
+        return {iri for part in self.parts.values() for iri in part}
+
+    def triples(self) -> Iterator[Triple]:
+        """All that was gathered, with PROV's own classes, which the graph leaves to the ontology."""
+        for part, iris in self.parts.items():
+            for iri in iris:
+                yield Triple(iri, _TYPE, prov.Ref(PROV + ("Entity" if part == "Plan" else part)))
+                if part == "Plan":
+                    yield Triple(iri, _TYPE, prov.Ref(PROV + "Plan"))
+        for subject, predicate, object_ in self.said:
+            yield Triple(subject, predicate, _value(object_))
+
+
+def _value(term: Term) -> prov.Ref | prov.Literal:
+    if term.kind != "literal":
+        return prov.Ref(term.value if term.kind == "iri" else "_:" + term.value)
+    if term.lang:
+        return prov.Literal(term.value, RDF + "langString", term.lang)
+    return prov.Literal(term.value, term.datatype or XSD + "string")
+
+
+async def answer(request: Request, gathered: Gathered, name: str) -> Response:
+    """The document, written aside and sent in parts."""
+    async with request.app.state.conversions:
+        try:
+            text = await asyncio.to_thread(_written, gathered, name)
+        except prov.DocumentError as error:
+            fix = "Take another format; PROV-JSON and Turtle hold everything."
+            raise NotAcceptable(f"{name} cannot hold this: {error}", field="format", fix=fix) from error
+    chunks = (text[start : start + _CHUNK].encode() for start in range(0, len(text), _CHUNK))
+    return StreamingResponse(chunks, media_type=FORMATS[name].media_type, headers={"Vary": "Accept"})
+
+
+def _written(gathered: Gathered, name: str) -> str:
+    statements = rdf_reader.statements(gathered.triples())
+    out = io.StringIO()
+    prov.write(prov.Document(namespaces=dict(PREFIXES), statements=statements), out, name)
+    return out.getvalue()
