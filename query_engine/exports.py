@@ -181,7 +181,7 @@ async def answer(request: Request, gathered: Gathered, name: str) -> Response:
     """The document, written aside and sent in parts."""
     async with request.app.state.conversions:
         try:
-            text = await asyncio.to_thread(_written, gathered, name)
+            text = await asyncio.to_thread(_written, gathered, name, request.app.state.settings.base)
         except prov.DocumentError as error:
             fix = "Take another format; PROV-JSON and Turtle hold everything."
             raise NotAcceptable(f"{name} cannot hold this: {error}", field="format", fix=fix) from error
@@ -189,8 +189,9 @@ async def answer(request: Request, gathered: Gathered, name: str) -> Response:
     return StreamingResponse(chunks, media_type=FORMATS[name].media_type, headers={"Vary": "Accept"})
 
 
-def _written(gathered: Gathered, name: str) -> str:
+def _written(gathered: Gathered, name: str, base: str) -> str:
     statements = rdf_reader.statements(gathered.triples())
     out = io.StringIO()
-    prov.write(prov.Document(namespaces=dict(PREFIXES), statements=statements), out, name)
+    # Other readers take only names with a declared namespace.
+    prov.write(prov.Document(namespaces={**PREFIXES, "id": base}, statements=statements), out, name)
     return out.getvalue()

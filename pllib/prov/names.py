@@ -10,6 +10,8 @@ from .model import KINDS, STANDARD_NAMESPACES, Bundle, Literal, Ref, Statement
 
 BLANK = "_:"
 _SPLIT = re.compile(r"(?s)(.*[#/:])([^#/:]*)")
+_IN_ESCAPE = re.compile(r".?%|%.", re.DOTALL)
+"""The end of an IRI that is cut within ``%2F``; what remains is none."""
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*")
 
 
@@ -95,7 +97,8 @@ class Names:
         split = _SPLIT.fullmatch(iri)
         if split and self._fits("ns", split[2]):
             return split[1]
-        return next((iri[:end] for end in range(len(iri) + 1) if self._fits("ns", iri[end:])), iri)
+        ends = (end for end in range(len(iri) + 1) if not _IN_ESCAPE.fullmatch(iri[max(end - 2, 0) : end]))
+        return next((iri[:end] for end in ends if self._fits("ns", iri[end:])), iri)
 
 
 def _beginnings(iri: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from itertools import count
-from typing import Callable, Dict, Iterable, Iterator, NamedTuple, Optional, TextIO, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, TextIO, Tuple
 
 from ..provml.vocabulary import PROV, RDF, RDFS, XSD
 from .errors import DocumentError
@@ -30,7 +30,9 @@ _TO_ESCAPE = re.compile(r'["\\\n\r\t\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')
 _NOT_IN_IRI = re.compile(r'[\x00-\x20<>"{}|^`\\]')
 _LOCAL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_\-.]*[A-Za-z0-9_\-])?|")
 
-Shorten = Callable[[str], Optional[str]]
+Shorten = Callable[[str], str]
+_REMEMBERED = 100_000
+"""IRIs whose text is kept while writing; the memory that a document of any length needs."""
 
 
 class Triple(NamedTuple):
@@ -106,8 +108,9 @@ def write_ntriples(document: Document, out: TextIO) -> None:
     """
     if document.bundles:
         raise DocumentError("N-Triples cannot hold bundles; write TriG")
+    whole = _shortener({})
     for each in triples(document.statements):
-        out.write(_line(each, lambda _: None))
+        out.write(_line(each, whole))
 
 
 def write_graph(document: Document, out: TextIO) -> None:
@@ -136,7 +139,7 @@ def write_turtle(document: Document, out: TextIO) -> None:
         out.write(_line(each, shorten))
     _write_grouped(triples(document.statements, blank), out, shorten)
     for bundle in document.bundles:
-        out.write(f"\n{_node(bundle.id or '', shorten)} {{\n")
+        out.write(f"\n{shorten(bundle.id or '')} {{\n")
         _write_grouped(triples(bundle.statements, blank), out, shorten)
         out.write("}\n")
 
@@ -149,52 +152,52 @@ def _described(document: Document) -> Iterator[Triple]:
 def _write_grouped(found: Iterable[Triple], out: TextIO, shorten: Shorten) -> None:
     """Writes triples, those of one subject that follow each other as one Turtle statement."""
     last: Optional[str] = None
-    for each in found:
-        predicate = "a" if each.predicate == TYPE else _node(each.predicate, shorten)
-        pair = f"{predicate} {_term(each.object, shorten)}"
-        if each.subject == last:
-            out.write(f" ;\n    {pair}")
+    write = out.write
+    for subject, predicate, value in found:
+        pair = f"{'a' if predicate == TYPE else shorten(predicate)} {_term(value, shorten)}"
+        if subject == last:
+            write(f" ;\n    {pair}")
         else:
-            out.write(f"{'' if last is None else ' .'}\n{_node(each.subject, shorten)} {pair}")
-            last = each.subject
+            write(f"{'' if last is None else ' .'}\n{shorten(subject)} {pair}")
+            last = subject
     if last is not None:
-        out.write(" .\n")
+        write(" .\n")
 
 
 def _line(each: Triple, shorten: Shorten) -> str:
-    return f"{_node(each.subject, shorten)} {_node(each.predicate, shorten)} {_term(each.object, shorten)} .\n"
+    return f"{shorten(each.subject)} {shorten(each.predicate)} {_term(each.object, shorten)} .\n"
 
 
 def _shortener(namespaces: Dict[str, str]) -> Shorten:
-    """Prefixed names for IRIs in a declared namespace whose rest needs no escape; each IRI is looked at once."""
-    known: Dict[str, Optional[str]] = {}
+    """IRIs as text: prefixed names in a declared namespace where the rest needs no escape. Each IRI is looked at once."""
+    known: Dict[str, str] = {}
     spaces = sorted(((iri, prefix) for prefix, iri in namespaces.items() if iri), key=lambda one: -len(one[0]))
 
-    def shorten(iri: str) -> Optional[str]:
-        if iri not in known:
-            if len(known) > 100_000:
+    def shorten(iri: str) -> str:
+        text = known.get(iri)
+        if text is None:
+            if len(known) > _REMEMBERED:
                 known.clear()
-            fit = ((prefix, iri[len(space) :]) for space, prefix in spaces if iri.startswith(space))
-            prefix, local = next(fit, (None, ""))
-            known[iri] = f"{prefix}:{local}" if prefix is not None and _LOCAL.fullmatch(local) else None
-        return known[iri]
+            text = known[iri] = _shortened(iri, spaces)
+        return text
 
     return shorten
 
 
-def _node(iri: str, shorten: Shorten) -> str:
+def _shortened(iri: str, spaces: List[Tuple[str, str]]) -> str:
     if iri.startswith(BLANK):
         return iri
-    return shorten(iri) or f"<{_iri(iri)}>"
+    fit = next(((prefix, iri[len(space) :]) for space, prefix in spaces if iri.startswith(space)), None)
+    return f"{fit[0]}:{fit[1]}" if fit is not None and _LOCAL.fullmatch(fit[1]) else f"<{_iri(iri)}>"
 
 
 def _term(value: Value, shorten: Shorten) -> str:
     if isinstance(value, Ref):
-        return _node(value.iri, shorten)
+        return shorten(value.iri)
     text = f'"{_TO_ESCAPE.sub(_escaped, value.text)}"'
     if value.lang is not None and value.datatype == LANG_STRING:
         return f"{text}@{value.lang}"
-    return text if value.datatype == XSD_STRING else f"{text}^^{_node(value.datatype, shorten)}"
+    return text if value.datatype == XSD_STRING else f"{text}^^{shorten(value.datatype)}"
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import prov.tests
@@ -119,6 +120,7 @@ def test_an_entity_bomb_is_refused_before_it_grows() -> None:
 
 REREAD = """
 import sys
+import tracemalloc
 opened = []
 sys.addaudithook(lambda event, told: opened.append((event, told)) if event in ("open", "socket.connect") else None)
 from pllib import prov
@@ -306,3 +308,35 @@ def test_what_two_documents_differ_in() -> None:
 def test_the_public_face() -> None:
     assert len(set(documents.__all__)) == len(documents.__all__)
     assert all(hasattr(documents, name) for name in documents.__all__)
+
+
+class Counted:
+    """A stream that keeps nothing."""
+
+    def __init__(self) -> None:
+        self.length = 0
+
+    def write(self, text: str) -> None:
+        self.length += len(text)
+
+
+@pytest.mark.parametrize("name", ["ttl", "trig", "nt", "jsonld"])
+def test_statements_are_written_as_they_come_and_not_kept(name: str) -> None:
+    def peak(count: int) -> tuple[int, int]:
+        coming = (
+            statement("used", f"{EX}u{n}", (f"{EX}a{n}", f"{EX}e{n}"), ((EX + "x", Literal("y" * 500)),))
+            for n in range(count)
+        )
+        out = Counted()
+        tracemalloc.start()
+        documents.write(Document(statements=coming), out, name)  # type: ignore[arg-type]
+        try:
+            return tracemalloc.get_traced_memory()[1], out.length
+        finally:
+            tracemalloc.stop()
+
+    few, short = peak(1000)
+    many, long = peak(10_000)
+    assert long > 9 * short
+    # What is kept is names, which are bounded: far less than what was written.
+    assert many - few < 0.75 * (long - short)
