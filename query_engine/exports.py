@@ -25,6 +25,7 @@ from query_engine.errors import BadParameter, NotAcceptable, NotFound, TooLarge
 from query_engine.formats import Format, choose
 from query_engine.names import canonical
 from query_engine.reading import Read, Reader
+from query_engine.sparql import TRUNCATED
 from query_engine.store import StoreClient
 from query_engine.terms import Term
 
@@ -83,14 +84,17 @@ async def export_execution(
 
 
 async def export_lineage(
-    request: Request, read: Reader, activities: Iterable[str], entities: Iterable[str], name: str
+    request: Request, read: Reader, activities: Iterable[str], entities: Iterable[str], name: str, cut: bool
 ) -> Response:
     """A lineage as a PROV document: what was said of its nodes. Links that nobody said are not in it."""
     gathered = Gathered(read.store)
     await gathered.activities(activities)
     await gathered.entities(entities)
     gathered.keep_within()
-    return await answer(request, gathered, name)
+    response = await answer(request, gathered, name)
+    if cut:
+        response.headers[TRUNCATED] = "lineage"
+    return response
 
 
 def chosen_name(format: Optional[str], accept: Optional[str]) -> str:

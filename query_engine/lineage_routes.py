@@ -94,7 +94,7 @@ async def lineage(
     body["nodes"] = await nodes.describe(found, known, only)
     if chosen in DOCUMENTS:
         activities, entities = _of_kind(body, "activity"), _of_kind(body, "entity")
-        return await export_lineage(request, read, activities, entities, chosen)
+        return await export_lineage(request, read, activities, entities, chosen, found.truncated)
     if only is not None:
         body["edges"] = []
     content = await _write(body, chosen, turn_of(request))

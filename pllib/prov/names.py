@@ -9,6 +9,8 @@ from .errors import DocumentError
 from .model import KINDS, STANDARD_NAMESPACES, Bundle, Literal, Ref, Statement
 
 BLANK = "_:"
+_REMEMBERED = 100_000
+"""Names that are kept at a time, so that a document of any length can be written in bounded memory."""
 _SPLIT = re.compile(r"(?s)(.*[#/:])([^#/:]*)")
 _IN_ESCAPE = re.compile(r".?%|%.", re.DOTALL)
 """The end of an IRI that is cut within ``%2F``; what remains is none."""
@@ -66,6 +68,8 @@ class Names:
         """
         found = self._short.get(iri)
         if found is None:
+            if len(self._short) >= _REMEMBERED:
+                self._short.clear()
             found = self._short[iri] = self._shortened(iri)
         return found
 
