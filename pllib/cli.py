@@ -15,14 +15,13 @@ from . import spool_commands
 from ._version import __version__
 from .command_line import add_command, print_table
 from .errors import ConfigurationError, PllibError
-from .prov import commands as prov_commands
 
 QUERY_URL = "http://127.0.0.1:8472"
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Runs one command; the exit code."""
-    parser = _parser()
+    parser = _parser("prov" in (sys.argv[1:2] if arguments is None else arguments[:1]))
     chosen = parser.parse_args(arguments)
     try:
         return int(chosen.run(chosen))
@@ -45,14 +44,20 @@ def _close_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(documents: bool) -> argparse.ArgumentParser:
+    """The parser; with the commands for PROV documents only if they are meant, since they take a while to load."""
     parser = argparse.ArgumentParser(prog="pllib", description="Provenance of Python scripts and learning workflows.")
     parser.add_argument("--version", action="version", version=f"pllib {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     spool_commands.add_commands(commands)
     _add_query(commands)
     _add_lineage(commands)
-    prov_commands.add(commands)
+    if documents:
+        from .prov.commands import add
+
+        add(commands)
+    else:
+        commands.add_parser("prov", help="convert, validate, compare and draw PROV documents")
     return parser
 
 
