@@ -182,7 +182,8 @@ def locate(
 ) -> Tuple[str, str, Optional[str]]:
     """Where a path lies: store, normalised key, and the local path to look at (``None`` when not local).
 
-    A key under the root of a store on this machine is relative to that root; under no store, absolute.
+    A key under the root of a store on this machine is relative to that root; under no store, absolute. In a store with no
+    root here, a relative key is no path: the key of a document may well be the name of a file in the current folder.
     """
     if "://" in path:
         scheme, _, rest = path.partition("://")
@@ -198,7 +199,7 @@ def locate(
         return default_store or host_name(), absolute, absolute
     known = roots.get(store)
     if known is None:
-        return store, posixpath.normpath(path), path
+        return store, posixpath.normpath(path), path if os.path.isabs(path) else None
     absolute = os.path.abspath(os.path.join(known.root, path))
     inside = os.path.relpath(absolute, known.root)
     return store, absolute if inside.startswith(os.pardir) else inside, absolute

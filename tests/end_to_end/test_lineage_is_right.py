@@ -33,12 +33,14 @@ def test_a_chain_costs_at_most_fifty_triples_a_task(lab):
 def test_workflows_of_different_processes_join_at_a_file(lab, ancestors):
     lab.run("""
         import pllib
+        pllib.store("s-MARK", root=".")
         with pllib.workflow("first-MARK") as wf, wf.task("write-MARK", used={"seed": 3}) as task:
             open("shared.txt", "w").write("data")
             task.generated(out=pllib.data("shared.txt", store="s-MARK"))
         """)
     lab.run("""
         import pllib
+        pllib.store("s-MARK", root=".")
         with pllib.workflow("second-MARK") as wf, wf.task("read-MARK", used={"x": pllib.data("shared.txt", store="s-MARK")}) as task:
             task.generated(y=1.5)
         """)
@@ -52,6 +54,7 @@ def test_an_overwritten_file_does_not_lead_to_what_wrote_it_before(lab, ancestor
     for turn in (1, 2):
         lab.run(f"""
             import pllib
+            pllib.store("s-MARK", root=".")
             with pllib.workflow("w-MARK") as wf:
                 with wf.task("write{turn}-MARK") as task:
                     open("f.txt", "w").write("data" * {turn})

@@ -221,6 +221,19 @@ def test_keys_are_relative_to_the_root_of_a_known_store(records, tmp_path, monke
     assert (found["s3"]["store"], found["s3"]["key"]) == ("s3://bucket", "k")
 
 
+def test_a_key_in_a_store_with_no_root_here_is_no_path(records, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "surveys").mkdir()
+    (tmp_path / "surveys" / "f3").write_text("a file that has the name of a document")
+    used = {"document": pllib.data("surveys/f3", store="survey-docs"), "file": pllib.data("surveys/f3")}
+    used["absolute"] = pllib.data(tmp_path / "surveys" / "f3", store="shared")
+    with pllib.workflow("w") as wf, wf.task("t", used=used):
+        pass
+    found = by(records(), "begin", "t")["used"]
+    assert found["document"] == {"$": "data", "store": "survey-docs", "key": "surveys/f3"}
+    assert found["file"]["version"] == found["absolute"]["version"]
+
+
 def test_meanings_and_facts(records):
     with pllib.workflow("w") as wf:
         used = {"lr": pllib.hyperparameter(0.1), "set": pllib.dataset("d", "s", characteristics={"n": 5})}
