@@ -95,11 +95,17 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     parts: list[str] = []
     inputs: list[str] = []
     outputs: list[str] = []
+    kind: str | UnsetType = UNSET
+    dataSchemas: list[str] = []
+    databaseSchemas: list[str] = []
+    databases: list[str] = []
+    dataStores: list[str] = []
 
 
 class Store(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     types: list[str] = []
+    plan: str | UnsetType = UNSET
     label: str | UnsetType = UNSET
     host: str | UnsetType = UNSET
     kind: str | UnsetType = UNSET

@@ -176,10 +176,17 @@ class Writer:
         self._links(f"{subject} {_own('hasPart')}", item.parts, found)
         self._links(f"{subject} {_own('hasInput')}", item.inputs, found)
         self._links(f"{subject} {_own('hasOutput')}", item.outputs, found)
+        _texts(subject, {"storeType": item.kind}, found)
+        self._links(f"{subject} {_own('hasDataSchema')}", item.dataSchemas, found)
+        self._links(f"{subject} {_own('hasDatabaseSchema')}", item.databaseSchemas, found)
+        self._links(f"{subject} {_own('hasDatabase')}", item.databases, found)
+        self._links(f"{subject} {_own('hasDataStore')}", item.dataStores, found)
 
     def _store(self, item: Store, found: list[str]) -> None:
         subject = self._start(item, found)
         _label(subject, item.label, found)
+        if item.plan is not UNSET:
+            found.append(f"{subject} {_DERIVED} {self._iris[item.plan]} .")
         _texts(subject, {"host": item.host, "storeType": item.kind}, found)
         self._links(f"{subject} {_MEMBER}", item.members, found)
         self._links(f"{subject} {_own('sameStoreAs')}", item.sameAs, found)
@@ -216,6 +223,7 @@ def _field_of(item: msgspec.Struct, identifier: str) -> str:
 _FIELDS_OF_IDS = (
     *("id", "plan", "partOf", "informedBy", "agents", "used", "generated", "attributes", "specializationOf", "members"),
     *("store", "actedFor", "ran", "parts", "inputs", "outputs", "sameAs"),
+    *("dataSchemas", "databaseSchemas", "databases", "dataStores"),
 )
 
 

@@ -21,6 +21,7 @@ from query_engine import (
     lineage_routes,
     operations,
     sparql,
+    stores,
     values,
     workflows,
 )
@@ -60,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
         activities,
         values,
         data,
+        stores,
         agents,
         lineage_routes,
         analyses,

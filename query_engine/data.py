@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from pllib.provml import iris
 from pllib.provml.vocabulary import SPARQL_PREFIXES
 from query_engine import models
+from query_engine.aliases import load
 from query_engine.binding import Iri, Literal
 from query_engine.descriptions import Description, describe
 from query_engine.models import Data, DataUse
@@ -37,7 +38,9 @@ async def list_data(
     path: Annotated[
         Optional[str], Query(max_length=8000, description="Key in its store, or path as a script said it.")
     ] = None,
-    store: Annotated[Optional[str], Query(max_length=2000, description="Name of a data store.")] = None,
+    store: Annotated[
+        Optional[str], Query(max_length=2000, description="Name of a data store, any that it has.")
+    ] = None,
     prefix: Annotated[Optional[str], Query(max_length=8000, description="What the key begins with.")] = None,
     limit: Limit = 50,
     cursor: CursorParameter = None,
@@ -47,7 +50,9 @@ async def list_data(
     if path is not None:
         listing.where(_BY_PATH, path=[Literal(text) for text in dict.fromkeys((path, posixpath.normpath(path)))])
     if store is not None:
-        listing.where("VALUES ?store {} ?item provlake:store ?store .", store=read.names.iri(iris.store(store)))
+        named = (await load(read.store, read.names)).stores(store)
+        stores = [read.names.iri(iris.store(name)) for name in named]
+        listing.where("VALUES ?store {} ?item provlake:store ?store .", store=stores)
     if prefix is not None:
         listing.where(_BY_PREFIX, prefix=prefix)
     items, following = await listing.page(read.store, read.names, Page(request, limit, cursor))

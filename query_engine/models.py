@@ -208,3 +208,25 @@ class AgentDetail(Agent):
     software: list[str] = Field(description="Ids of the packages this process ran.")
     lost: list[Any] = Field(description="Records this process had to drop: count, from, to, reason.")
     activities: int = Field(description="How many executions it is associated with.")
+
+
+class DataSchema(Resource):
+    """A table, a collection or a file format in a data store."""
+
+    name: str
+    database: Optional[str]
+    database_schema: Optional[str]
+    attributes: list[str] = Field(description="Names of the attributes described as its own, or planned to be in it.")
+
+
+class Store(Resource):
+    """A data store that references point into."""
+
+    name: str = Field(description="What references call it.")
+    labels: list[str] = Field(description="What people call it.")
+    type: Optional[str] = Field(examples=["FILE_SYSTEM"])
+    hosts: list[str] = Field(description="Every address that was said of it.")
+    same_as: list[str] = Field(description="All its other names.")
+    references: int = Field(description="Data known in it under this name; states of data are not counted.")
+    schemas: list[DataSchema]
+    truncated: bool = Field(description="Whether there are more schemas or attributes than are told.")

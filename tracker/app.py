@@ -33,6 +33,7 @@ from .routes import router
 from .settings import Settings
 from .specification_store import SpecificationStore
 from .storage import open_storage
+from .store_routes import router as store_router
 
 log = logging.getLogger("tracker")
 
@@ -76,6 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.include_router(router)
     app.include_router(admin_router)
+    app.include_router(store_router)
     app.include_router(provlake_router)
     add_error_answers(app)
     app.add_middleware(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .redis_scripts_keeping import CATALOGUE
 from .redis_server import RedisServer
 
 
@@ -12,8 +13,8 @@ class RedisCatalogue:
         self._server = server
         self._key = server.prefix + "data_stores"
 
-    async def put(self, identifier: str, body: bytes) -> None:
-        await self._server.command("HSET", self._key, identifier.encode(), body)
+    async def put(self, identifier: str, body: bytes, before: bytes | None) -> bool:
+        return bool(await self._server.run(CATALOGUE, identifier.encode(), body, before or b""))
 
     async def get(self, identifier: str) -> bytes | None:
         found: bytes | None = await self._server.command("HGET", self._key, identifier.encode())

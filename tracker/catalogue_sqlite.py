@@ -21,20 +21,19 @@ class SqliteCatalogue:
         self._database = database
         self._clock = clock
 
-    async def put(self, identifier: str, body: bytes) -> None:
+    async def put(self, identifier: str, body: bytes, before: bytes | None) -> bool:
         row = (identifier, body, self._clock())
 
-        def job(connection: sqlite3.Connection) -> None:
+        def job(connection: sqlite3.Connection) -> bool:
+            if _one(connection, identifier) != before:
+                return False
             connection.execute("INSERT OR REPLACE INTO data_store (id, body, changed) VALUES (?, ?, ?)", row)
-
-        await self._database.run(job)
-
-    async def get(self, identifier: str) -> bytes | None:
-        def job(connection: sqlite3.Connection) -> bytes | None:
-            row = connection.execute("SELECT body FROM data_store WHERE id = ?", (identifier,)).fetchone()
-            return row[0] if row else None
+            return True
 
         return await self._database.run(job)
+
+    async def get(self, identifier: str) -> bytes | None:
+        return await self._database.run(lambda connection: _one(connection, identifier))
 
     async def first(self, count: int) -> list[bytes]:
         def job(connection: sqlite3.Connection) -> list[bytes]:
@@ -42,3 +41,8 @@ class SqliteCatalogue:
             return [body for (body,) in rows]
 
         return await self._database.run(job)
+
+
+def _one(connection: sqlite3.Connection, identifier: str) -> bytes | None:
+    row = connection.execute("SELECT body FROM data_store WHERE id = ?", (identifier,)).fetchone()
+    return row[0] if row else None

@@ -5,6 +5,7 @@ from there. ::
 
     TrackerError
     ├── RecordError               one record is refused (field, message); its neighbours are not touched
+    │   └── NotAsPlanned          … since its workflow's specification does not foresee it (``intake.py``)
     └── QueueError
         ├── QueueUnavailable      nothing was taken or changed: read-only, closed
         │   └── QueueFull         the disk is full

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from . import producers
+from . import producers, validation
 from .conversion import Document
 from .errors import RecordError
 from .identity import canonical
@@ -24,6 +24,9 @@ MAX_DOCUMENT_RECORD_BYTES = 500_000
 """Bytes of records that go in one document; more begin another one."""
 
 _encoder = msgspec.json.Encoder()
+
+Validation = Literal["off", "warn", "error"]
+"""Whether records are compared with the specification in force: ``warn`` tells what differs, ``error`` refuses it."""
 
 
 class Intake:
@@ -49,8 +52,11 @@ class Intake:
         """Says plans, stores and agents again from now on; for when entries that said them were given up."""
         self._known.clear()
 
-    async def take(self, body: bytes) -> bytes:
+    async def take(self, body: bytes, validate: Validation = "off") -> bytes:
         """The answer to a batch, as JSON; every accepted record is on disk by then.
+
+        Args:
+            validate: what becomes of records that are not as planned.
 
         Raises:
             RequestError: it is no batch.
@@ -64,14 +70,30 @@ class Intake:
             if index % RECORDS_A_TURN == RECORDS_A_TURN - 1:
                 await asyncio.sleep(0)
             try:
-                documents.add(batch.producer, decode_record(raw), len(raw))
+                record = decode_record(raw)
+                warnings = self._warnings(record, validate)
+                documents.add(batch.producer, record, len(raw))
+                if warnings:
+                    results.append({"index": index, "status": 200, "warnings": warnings})
+            except NotAsPlanned as error:
+                refused.append(Refused(batch.producer, raw, error.field, error.message))
+                results.append({**_refusal(index, error), "errors": [each.told("E") for each in error.findings]})
             except RecordError as error:
                 refused.append(Refused(batch.producer, raw, error.field, error.message))
-                results.append({"index": index, "status": 422, "field": error.field, "message": error.message})
+                results.append(_refusal(index, error))
         accepted = len(batch.records) - len(refused)
         await self.keep(documents, accepted, refused)
         self._producers.saw(batch.producer, len(batch.records), documents.highest_n, producers.decode(batch.accounting))
         return _encoder.encode({"accepted": accepted, "rejected": len(refused), "results": results})
+
+    def _warnings(self, record: Record, validate: Validation) -> list[dict[str, str]]:
+        """What is not as planned in a record. Raises ``NotAsPlanned`` where that is an error."""
+        if validate == "off":
+            return []
+        findings = validation.check_native(record, self._specifications)
+        if findings and validate == "error":
+            raise NotAsPlanned(findings)
+        return [finding.told("W") for finding in findings]
 
     def documents(self, specifications: Specifications) -> Documents:
         """Where the records of one batch go, whose names mean what ``specifications`` says."""
@@ -93,6 +115,18 @@ class Intake:
         self._metrics.accepted += accepted
         self._metrics.rejected += len(refused)
         self._metrics.appended += len(entries)
+
+
+class NotAsPlanned(RecordError):
+    """A record that says what its workflow's specification does not foresee, where that is an error."""
+
+    def __init__(self, findings: list[validation.Finding]) -> None:
+        super().__init__("$", "; ".join(finding.explanation for finding in findings))
+        self.findings = findings
+
+
+def _refusal(index: int, error: RecordError) -> dict[str, Any]:
+    return {"index": index, "status": 422, "field": error.field, "message": error.message}
 
 
 class Documents:

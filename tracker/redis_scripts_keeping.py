@@ -307,6 +307,16 @@ return kept
 """
 )
 
+CATALOGUE = Script(
+    COMMON
+    + """
+-- id, body, body before or '' for none: kept in its place if that is what is there; returns 1 when it was
+if (call('HGET', P .. 'data_stores', ARGV[1]) or '') ~= ARGV[3] then return 0 end
+call('HSET', P .. 'data_stores', ARGV[1], ARGV[2])
+return 1
+"""
+)
+
 SPECIFICATIONS = Script(
     COMMON
     + """

@@ -14,6 +14,7 @@ from edge.errors import RequestError
 
 from . import specifications
 from .answers import answer
+from .intake import Validation
 from .parts import MAX_RAW, Parts, parts_of
 from .specification_store import Stored
 from .specifications import SpecificationForm
@@ -22,15 +23,17 @@ router = APIRouter()
 
 BACKLOG_RETRY_SECONDS = 2
 
+Validate = Annotated[Validation, Query(description="compare with the specification: `warn` tells, `error` refuses")]
+
 
 @router.post("/v1/captures", tags=["capture"], openapi_extra={"requestBody": {"content": {"application/json": {}}}})
-async def take_captures(request: Request) -> Response:
+async def take_captures(request: Request, validate: Validate = "off") -> Response:
     """Takes a batch of capture records; what is accepted is on disk when this answers."""
     parts = parts_of(request)
     await check_backlog(parts)
     body = await read_body(request, MAX_RAW)
     with parts.gate.passage():
-        return Response(await parts.intake.take(body), media_type="application/json")
+        return Response(await parts.intake.take(body, validate), media_type="application/json")
 
 
 async def check_backlog(parts: Parts) -> None:

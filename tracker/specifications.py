@@ -15,10 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from edge.errors import RequestError
 from pllib.provml import iris, vocabulary
 
+from . import store_plans
 from .records import Stage
+from .store_plans import Place
 from .values import Meaning
 
 Name = Annotated[str, Field(min_length=1, max_length=340)]
+InnerName = Annotated[str, Field(min_length=1, max_length=200)]
+"""Name of something in a store; an id may hold four of them."""
 Json = Any
 
 MAX_NAMES = 10_000
@@ -42,6 +46,21 @@ class StoreForm(BaseModel):
     host: Optional[Name] = Field(default=None, description="its address")
 
 
+class SchemaReference(BaseModel):
+    """A data schema in a store: a table, a collection, a file format."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    store: Name
+    name: InnerName
+    database: Optional[InnerName] = None
+    database_schema: Optional[InnerName] = None
+
+    @property
+    def place(self) -> Place:
+        return Place(self.store, self.name, self.database, self.database_schema)
+
+
 class AttributeForm(BaseModel):
     """What one input or output is."""
 
@@ -53,7 +72,15 @@ class AttributeForm(BaseModel):
     members: dict[Name, AttributeForm] = Field(default={}, max_length=MAX_NAMES, description="parts of a structure")
     reference: bool = Field(default=False, description="its values refer to data: paths, keys, IRIs")
     stores: list[Name] = Field(default=[], max_length=100, description="the stores that they may refer to")
+    data_schema: Optional[SchemaReference] = Field(
+        default=None, alias="schema", description="the table, collection or file format that they are in"
+    )
     description: Optional[Description] = None
+
+    @property
+    def places(self) -> list[str]:
+        """All stores that its values may be in."""
+        return list(dict.fromkeys([*self.stores, *([self.data_schema.store] if self.data_schema else [])]))
 
 
 class TransformationForm(BaseModel):
@@ -163,17 +190,7 @@ def compiled(form: SpecificationForm) -> Specification:
 
 def stores(form: SpecificationForm) -> list[Json]:
     """The data stores of a specification, as PROV-ML JSON."""
-    return [store(name, name, about.type, about.host) for name, about in form.stores.items()]
-
-
-def store(name: str, label: str, kind: str | None, host: str | None) -> Json:
-    """A data store, as PROV-ML JSON.
-
-    Args:
-        name: what references call it.
-    """
-    about: Json = {"id": iris.store(name), "types": ["provlake:DataStoreInstance"], "label": label}
-    return about | ({"kind": kind} if kind else {}) | ({"host": host} if host else {})
+    return [store_plans.instance(name, name, about.type, about.host) for name, about in form.stores.items()]
 
 
 def plans(form: SpecificationForm) -> list[Json]:
@@ -194,7 +211,21 @@ def plans(form: SpecificationForm) -> list[Json]:
         found.append(_plan(iris.study(form.study), "provml:Study", form.study, None, parts=[workflow]))
     for name, planned in form.transformations.items():
         found.extend(_plans_of(form, name, planned))
-    return found
+    return [*found, *_plans_of_stores(form)]
+
+
+def _plans_of_stores(form: SpecificationForm) -> list[Json]:
+    """The plans of all stores and schemas that are named."""
+    attributes = [
+        about for each in form.transformations.values() for about in (*each.inputs.values(), *each.outputs.values())
+    ]
+    names = dict.fromkeys([*form.stores, *(name for about in attributes for name in about.places)])
+    kinds = {name: about.type for name, about in form.stores.items()}
+    places = dict.fromkeys(about.data_schema.place for about in attributes if about.data_schema)
+    return [
+        *(store_plans.store(name, name, kinds.get(name)) for name in names),
+        *(plan for place in places for plan in store_plans.schema(place)),
+    ]
 
 
 def _plans_of(form: SpecificationForm, name: str, planned: TransformationForm) -> list[Json]:
@@ -216,7 +247,10 @@ def _plans_of(form: SpecificationForm, name: str, planned: TransformationForm) -
     ]
     for attribute, about in (*inputs, *outputs):
         identifier = iris.attribute(form.workflow, attribute)
-        found.append(_plan(identifier, attribute_class(about.meaning), attribute, about.description))
+        schemas = [about.data_schema.place.id] if about.data_schema else []
+        stores = [iris.store_plan(store) for store in about.stores]
+        kind = attribute_class(about.meaning)
+        found.append(_plan(identifier, kind, attribute, about.description, dataSchemas=schemas, dataStores=stores))
     return found
 
 

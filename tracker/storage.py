@@ -10,10 +10,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from . import catalogue_sqlite, queue_sqlite, specification_store_sqlite
-from .catalogue import CatalogueRecords
+from .catalogue import Catalogue, CatalogueRecords
 from .database import Database
 from .errors import QueueUnavailable
 from .queue import Exported, WorkQueue
@@ -25,7 +23,6 @@ log = logging.getLogger("tracker")
 FILE = "tracker.sqlite"
 SET_ASIDE = "tracker-before-server.sqlite"
 PIECE_BYTES = 4_000_000
-ALL = 2**31
 
 
 class Storage(NamedTuple):
@@ -106,8 +103,8 @@ async def _move_in(settings: Settings, storage: Storage) -> None:
     moved = size = 0
     try:
         await storage.specifications.add(await before.specifications.all())
-        for body in await before.catalogue.first(ALL):
-            await storage.catalogue.put(msgspec.json.decode(body)["id"], body)
+        stores = await Catalogue(before.catalogue, before.queue).every()
+        await Catalogue(storage.catalogue, storage.queue).take_in(stores)
         piece: list[Exported] = []
         async for item in before.queue.export():
             piece.append(item)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from .identity import canonical, first_part
-from .records import Begin, End
+from .names import Specifications
+from .records import Begin, End, Record
 from .specifications import AttributeForm, Direction, Specification
 from .values import Among, Data, Float, Integer, Reference, Structure, Summary, Tagged, Valued
 
@@ -52,7 +53,7 @@ def check(
         return []
     transformation = first_part(canonical(record.id))
     if not specification.planned:
-        told = "there is no specification of this workflow: post one to prospective-provenance"
+        told = "there is no specification of this workflow: post one"
         return [Finding("101", "no_specification", told)]
     if (transformation, "inputs") not in specification.planned:
         told = f"{quoted(transformation)} is no transformation of the specification"
@@ -67,6 +68,18 @@ def check(
         linked = [name for names in record.links.values() for name in names] if isinstance(record, Begin) else []
         found.extend(checked.missing([*values, *linked]))
     return found
+
+
+def check_native(record: Record, specifications: Specifications) -> list[Finding]:
+    """What is not as planned in a capture record, by the specification of its workflow that is in force.
+
+    An end has all that was generated; inputs may come with the end, so a missing one is not told.
+    """
+    if not isinstance(record, (Begin, End)):
+        return []
+    specification = specifications.workflow(first_part(canonical(record.wf))).specification
+    finished = isinstance(record, End) and record.status == "finished"
+    return check(record, specification, complete=finished)
 
 
 class _Checked(NamedTuple):
@@ -95,8 +108,8 @@ class _Checked(NamedTuple):
         where = f"{self.word} {quoted(name)} of {quoted(self.transformation)}"
         if expected:
             yield Finding("104", "wrong_type", f"{where} is {_shown(value)}, expected {expected}")
-        if isinstance(value, Data) and planned.stores and value.store not in planned.stores:
-            told = f"{where} is in the store {quoted(value.store)}, expected {_listed(planned.stores)}"
+        if isinstance(value, Data) and planned.places and value.store not in planned.places:
+            told = f"{where} is in the store {quoted(value.store)}, expected {_listed(planned.places)}"
             yield Finding("106", "unknown_store", told)
 
     def missing(self, names: Iterable[str]) -> Iterator[Finding]:

@@ -15,7 +15,11 @@ that N-Triples, SPARQL or a URL would read as syntax, and distinct parts never g
     data/{store}/{key}/{version}                     one state of that data
     data/{store}/{key}/w-{execution}                 a state that nobody saw: what that execution wrote
     data/{store}/{key}/{version|-}/{attribute}/{key} fact about that data (characteristic, measure, ...)
-    store/{name}  study/{name}  agent/person/{name}  agent/process/{producer}  agent/software/{name}/{version}
+    store/{name}                                     data store instance
+    store/{name}/plan                                data store, as it is described
+    store/{name}[/database/{database}][/database-schema/{name}]   database and its schema
+    …/schema/{name}[/attribute/{name}]               data schema (table, collection, format) there, and its attributes
+    study/{name}  agent/person/{name}  agent/process/{producer}  agent/software/{name}/{version}
 """
 
 from __future__ import annotations
@@ -97,6 +101,39 @@ def data_fact(store_name: str, key: str, version: Optional[str], name: str, key_
 
 def store(name: str) -> str:
     return "store/" + encode(name)
+
+
+def store_plan(name: str) -> str:
+    return store(name) + "/plan"
+
+
+def database(store_name: str, name: str) -> str:
+    return f"{store(store_name)}/database/{encode(name)}"
+
+
+def database_schema(store_name: str, database_name: Optional[str], name: str) -> str:
+    inside = store(store_name) if database_name is None else database(store_name, database_name)
+    return f"{inside}/database-schema/{encode(name)}"
+
+
+def data_schema(
+    store_name: str, name: str, database_name: Optional[str] = None, database_schema_name: Optional[str] = None
+) -> str:
+    """A table, collection or file format, in the innermost of what is named."""
+    if database_schema_name is not None:
+        inside = database_schema(store_name, database_name, database_schema_name)
+    else:
+        inside = store(store_name) if database_name is None else database(store_name, database_name)
+    return f"{inside}/schema/{encode(name)}"
+
+
+def schema_attribute(schema: str, name: str) -> str:
+    """An attribute (column, member) of a data schema.
+
+    Args:
+        schema: the schema's id.
+    """
+    return f"{schema}/attribute/{encode(name)}"
 
 
 def study(name: str) -> str:

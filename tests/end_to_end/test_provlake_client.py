@@ -311,18 +311,22 @@ def test_the_catalogue_of_data_stores(lab: Any, run: Run, prefix: str) -> None:
     wanted = expected(
         """
         <store/pg%2FMARK> a provlake:DataStoreInstance ; rdfs:label "measurements" ;
-            provlake:storeType "RELATIONAL_DBMS" ; provlake:host "db1:5432" .
+            provlake:storeType "RELATIONAL_DBMS" ; provlake:host "db1:5432" ; prov:wasDerivedFrom <store/pg%2FMARK/plan> .
+        <store/pg%2FMARK/plan> a provlake:DataStore ; rdfs:label "measurements" ; provlake:storeType "RELATIONAL_DBMS" .
         <store/s3-MARK> a provlake:DataStoreInstance ; rdfs:label "tiles" ;
-            provlake:storeType "OBJECT_STORE" ; provlake:host "https://cos.example/tiles" .
+            provlake:storeType "OBJECT_STORE" ; provlake:host "https://cos.example/tiles" ; prov:wasDerivedFrom <store/s3-MARK/plan> .
+        <store/s3-MARK/plan> a provlake:DataStore ; rdfs:label "tiles" ; provlake:storeType "OBJECT_STORE" .
         """,
         lab.mark,
         "",
     )
     assert wanted < said
-    (made,) = {line.split(" ")[0].rpartition("/")[2].rstrip(">") for line in said - wanted}
-    turtle = (
-        '<store/MADE> a provlake:DataStoreInstance ; rdfs:label "scratch MARK" ; provlake:storeType "FILE_SYSTEM" .'
-    )
+    (made,) = {line.split(" ")[0].removesuffix("/plan>").rpartition("/")[2].rstrip(">") for line in said - wanted}
+    turtle = """
+        <store/MADE> a provlake:DataStoreInstance ; rdfs:label "scratch MARK" ; provlake:storeType "FILE_SYSTEM" ;
+            prov:wasDerivedFrom <store/MADE/plan> .
+        <store/MADE/plan> a provlake:DataStore ; rdfs:label "scratch MARK" ; provlake:storeType "FILE_SYSTEM" .
+        """
     assert said - wanted == expected(turtle.replace("MADE", made), lab.mark, "")
 
 

@@ -88,7 +88,8 @@ def test_its_storages_are_data_stores_and_its_attributes_are_found_by_aligned_na
     form = read(json.dumps(DOCUMENT).encode()).form
     assert form is not None
     assert stores(form)[0] == {
-        "id": "store/fs1", "types": ["provlake:DataStoreInstance"], "label": "fs1", "kind": "FILE_SYSTEM", "host": "node1",
+        "id": "store/fs1", "types": ["provlake:DataStoreInstance"], "label": "fs1", "plan": "store/fs1/plan",
+        "kind": "FILE_SYSTEM", "host": "node1",
     }  # fmt: skip
     found = compiled(form).attribute("fit", "inputs", "learning_rate")
     assert found is not None
