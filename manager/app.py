@@ -21,7 +21,7 @@ from edge.bodies import read_body
 from edge.errors import RequestError
 from edge.listening import LOOPBACK_HOSTS
 
-from . import documents, triples
+from . import documents, same_states, triples
 from .errors import DocumentError, StoreError, StoreRejected, StoreUnavailable
 from .ontology import as_ntriples, classes
 from .ontology_routes import router as ontology_router
@@ -113,7 +113,7 @@ def _add_routes(app: FastAPI) -> None:
         """Commits a group of PROV-ML documents, all or none. 200 only after the store has committed."""
         parts: Parts = request.app.state.parts
         raw = documents.decode_group(await read_body(request, MAX_RAW))
-        groups, errors = _convert(parts.writer, raw)
+        decoded, groups, errors = _convert(parts.writer, raw)
         if errors:
             parts.refused.inc(len(errors))
             return answer({"errors": errors}, 422)
@@ -122,6 +122,7 @@ def _add_routes(app: FastAPI) -> None:
             await parts.store.ask("ASK {}")
         with parts.loading.time():
             await parts.store.load(text, count)
+            count += await same_states.join(parts.store, parts.settings.base, decoded)
         parts.documents.inc(len(groups))
         parts.triples.inc(count)
         return answer({"documents": len(groups), "triples": count})
@@ -151,16 +152,21 @@ def _add_routes(app: FastAPI) -> None:
         return Response(generate_latest(request.app.state.parts.registry), media_type="text/plain; version=0.0.4")
 
 
-def _convert(writer: triples.Writer, raw: list[Any]) -> tuple[list[list[str]], list[dict[str, Any]]]:
-    """Lines of each document, and what is wrong with those that are none."""
+def _convert(
+    writer: triples.Writer, raw: list[Any]
+) -> tuple[list[documents.Document], list[list[str]], list[dict[str, Any]]]:
+    """The documents, the lines of each, and what is wrong with those that are none."""
+    decoded: list[documents.Document] = []
     groups: list[list[str]] = []
     errors: list[dict[str, Any]] = []
     for index, part in enumerate(raw):
         try:
-            groups.append(writer.lines(documents.decode_document(part)))
+            document = documents.decode_document(part)
+            groups.append(writer.lines(document))
+            decoded.append(document)
         except DocumentError as error:
             errors.append({"index": index, "field": error.field, "message": error.message, "fix": error.fix})
-    return groups, errors
+    return decoded, groups, errors
 
 
 def _add_error_answers(app: FastAPI) -> None:

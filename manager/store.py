@@ -37,6 +37,9 @@ class TripleStore(Protocol):
     async def ask(self, query: str) -> bool:
         """The answer to a SPARQL ASK. Raises as ``load``."""
 
+    async def select(self, query: str) -> list[dict[str, str]]:
+        """The rows of a SPARQL SELECT: the text of each term by its variable. Raises as ``load``."""
+
     async def close(self) -> None:
         """Lets go of connections."""
 
@@ -64,12 +67,26 @@ class SparqlStore:
         await self._send("POST", f"{self.url}/store{mode}", content=ntriples, headers=headers)
 
     async def ask(self, query: str) -> bool:
+        try:
+            return bool((await self._query(query))["boolean"])
+        except KeyError as error:
+            raise StoreRejected(f"{self.url} does not answer as a SPARQL server does") from error
+
+    async def select(self, query: str) -> list[dict[str, str]]:
+        try:
+            rows = (await self._query(query))["results"]["bindings"]
+            return [{name: term["value"] for name, term in row.items()} for row in rows]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise StoreRejected(f"{self.url} does not answer as a SPARQL server does") from error
+
+    async def _query(self, query: str) -> dict[str, Any]:
         headers = {"Accept": "application/sparql-results+json"}
         answer = await self._send("POST", f"{self.url}/query", data={"query": query}, headers=headers)
         try:
-            return bool(answer.json()["boolean"])
-        except (ValueError, KeyError) as error:
+            found = answer.json()
+        except ValueError as error:
             raise StoreRejected(f"{self.url} does not answer as a SPARQL server does") from error
+        return found if isinstance(found, dict) else {}
 
     async def close(self) -> None:
         await self._client.aclose()
