@@ -11,12 +11,11 @@ import os
 import sys
 from typing import Any, Dict, List, Optional, Sequence
 
-from . import spool_commands
+from . import prospective_commands, spool_commands, store_commands
 from ._version import __version__
 from .command_line import add_command, print_table
 from .errors import ConfigurationError, PllibError
-
-QUERY_URL = "http://127.0.0.1:8472"
+from .query_options import add_query_options, query_client
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -52,6 +51,8 @@ def _parser(documents: bool) -> argparse.ArgumentParser:
     spool_commands.add_commands(commands)
     _add_query(commands)
     _add_lineage(commands)
+    prospective_commands.add_commands(commands)
+    store_commands.add_commands(commands)
     if documents:
         from .prov.commands import add
 
@@ -64,18 +65,6 @@ def _parser(documents: bool) -> argparse.ArgumentParser:
 # -- query and lineage --------------------------------------------------------------------------------------------
 
 
-def _add_query_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--query-url", help=f"query engine (PLLIB_QUERY_URL; default {QUERY_URL})")
-    parser.add_argument("--timeout", type=float, default=60.0, help="seconds to wait for the answer")
-
-
-def _client(chosen: argparse.Namespace) -> Any:
-    from .query import Client
-
-    url = chosen.query_url or os.environ.get("PLLIB_QUERY_URL") or QUERY_URL
-    return Client(url, timeout=chosen.timeout, token=os.environ.get("PLLIB_TOKEN"))
-
-
 def _add_query(commands: Any) -> None:
     text = (
         "Runs a SPARQL query, or a named analysis with its parameters; without either, lists the analyses.\n"
@@ -85,11 +74,11 @@ def _add_query(commands: Any) -> None:
     parser.add_argument("what", nargs="?", help="SPARQL text, @FILE, -, or the name of an analysis")
     parser.add_argument("parameters", nargs="*", metavar="NAME=VALUE", help="parameters of the analysis")
     parser.add_argument("--json", action="store_true", help="print rows as JSON lines")
-    _add_query_options(parser)
+    add_query_options(parser)
 
 
 def query(chosen: argparse.Namespace) -> int:
-    client = _client(chosen)
+    client = query_client(chosen)
     if chosen.what is None:
         rows: List[Dict[str, Any]] = [
             {"name": each["name"], "question": each["question"]} for each in client.analyses()
@@ -130,14 +119,15 @@ def _add_lineage(commands: Any) -> None:
     parser.add_argument("--forward", action="store_true", help="what came of it, instead of what it came from")
     parser.add_argument("--depth", type=int, help="at most so many steps")
     parser.add_argument("--grain", choices=("value", "task"), default="task", help="with single values or without")
+    parser.add_argument("--type", help="only what is of this class, such as Model or LearningDataset")
     for form in ("svg", "dot", "json"):
         parser.add_argument(f"--{form}", metavar="FILE", help=f"write the graph as {form.upper()}")
-    _add_query_options(parser)
+    add_query_options(parser)
 
 
 def lineage(chosen: argparse.Namespace) -> int:
-    client = _client(chosen)
-    options = {"store": chosen.store, "depth": chosen.depth, "grain": chosen.grain}
+    client = query_client(chosen)
+    options = {"store": chosen.store, "depth": chosen.depth, "grain": chosen.grain, "type": chosen.type}
     options = {name: value for name, value in options.items() if value is not None}
     direction = "forward" if chosen.forward else "backward"
     written = False

@@ -124,6 +124,13 @@ def get_json(
     return _parsed(_fetch(Request(address, headers=_headers(token, "application/json")), timeout), url)  # noqa: S310
 
 
+def post_json(url: str, path: str, content: Any, *, timeout: float = 30.0, token: Optional[str] = None) -> Any:
+    """The JSON answer to a POST of JSON. As ``get_json``."""
+    headers = {**_headers(token, "application/json"), "Content-Type": "application/json"}
+    body = json.dumps(content).encode("utf-8")
+    return _parsed(_fetch(Request(url.rstrip("/") + path, body, headers), timeout), url)  # noqa: S310
+
+
 class Client:
     """Asks one query engine.
 
@@ -165,6 +172,7 @@ class Client:
         direction: str = "backward",
         depth: Optional[int] = None,
         grain: str = "value",
+        type: Optional[str] = None,
         format: str = "json",
     ) -> Any:
         """What something came from (``backward``) or what came of it (``forward``).
@@ -174,10 +182,19 @@ class Client:
             store: the store that the path is in.
             depth: at most so many steps; by default to the end.
             grain: ``value``, or ``task`` to leave single values out.
+            type: only nodes of this class and those below it, without edges: ``Model``, ``LearningDataset``.
             format: ``json`` for a dict with ``nodes`` and ``edges``; for text ``dot``, ``svg``, or a PROV document
                 as in :meth:`prov`.
         """
-        given = {"of": of, "store": store, "direction": direction, "depth": depth, "grain": grain, "format": format}
+        given = {
+            "of": of,
+            "store": store,
+            "direction": direction,
+            "depth": depth,
+            "grain": grain,
+            "type": type,
+            "format": format,
+        }
         given = {name: value for name, value in given.items() if value is not None}
         address = f"{self.url}/v1/lineage?{urlencode(given)}"
         content = _fetch(Request(address, headers=_headers(self.token, "*/*")), self.timeout)  # noqa: S310
@@ -223,9 +240,8 @@ class Client:
         """
         tables = list(data) if data is not None else [{"column": column}]
         given = {"provenance": provenance, "data": tables, "sql": sql, "limit": limit}
-        body = json.dumps({name: value for name, value in given.items() if value is not None}).encode("utf-8")
-        headers = {**_headers(self.token, "application/json"), "Content-Type": "application/json"}
-        found: Row = _parsed(_fetch(Request(f"{self.url}/v1/poly", body, headers), self.timeout), self.url)  # noqa: S310
+        content = {name: value for name, value in given.items() if value is not None}
+        found: Row = post_json(self.url, "/v1/poly", content, timeout=self.timeout, token=self.token)
         return found
 
     def executions(self, **filters: Any) -> Iterator[Row]:
@@ -240,6 +256,20 @@ class Client:
     def data(self, path: Optional[str] = None, **filters: Any) -> Iterator[Row]:
         """Data references (``path``, ``store``, ``prefix``), with their states and who used and generated them."""
         return self._pages("/v1/data", {"path": path, **filters})
+
+    def stores(self) -> Iterator[Row]:
+        """Data stores with their type, all their names, their schemas and the number of references into them."""
+        return self._pages("/v1/stores", {})
+
+    def draft(self, workflow: str) -> Row:
+        """The specification of a workflow, drafted from what was captured of it."""
+        found: Row = self._get(f"/v1/workflows/{quote(workflow, safe='')}/specification", {})
+        return found
+
+    def drawing(self, workflow: str, format: str = "svg") -> str:
+        """The plan of a workflow, drawn: ``svg`` or ``dot``."""
+        address = f"{self.url}/v1/workflows/{quote(workflow, safe='')}/drawing?{urlencode({'format': format})}"
+        return _fetch(Request(address, headers=_headers(self.token, "*/*")), self.timeout).decode("utf-8")  # noqa: S310
 
     def values(self, **filters: Any) -> Iterator[Row]:
         """Values that fit (``attribute``, ``value``, ``type``, ``execution``)."""
