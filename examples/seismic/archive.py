@@ -9,30 +9,23 @@ import argparse
 import json
 import os
 from pathlib import Path
-from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 
 def state_same_store(url: str, new: str, old: str) -> None:
-    """Tells the manager that the store ``new`` is the one that was called ``old``. Raises OSError where it refuses."""
-    store = {
-        "id": f"store/{quote(new, safe='')}",
-        "types": ["provlake:DataStoreInstance"],
-        "label": new,
-        "sameAs": [f"store/{quote(old, safe='')}"],
-    }
-    body = json.dumps({"version": 1, "documents": [{"stores": [store]}]}).encode()
-    with urlopen(Request(f"{url}/v1/prov-ml", body, {"Content-Type": "application/json"}), timeout=30):  # noqa: S310
+    """Tells the tracker that the store ``new`` is the one that was called ``old``. Raises OSError where it refuses."""
+    body = json.dumps({"name": new, "type": "FILE_SYSTEM", "same_as": [old]}).encode()
+    with urlopen(Request(f"{url}/v1/stores", body, {"Content-Type": "application/json"}), timeout=30):  # noqa: S310
         pass
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder for the files")
-    parser.add_argument("--manager", required=True, help="address of the manager")
+    parser.add_argument("--tracker", required=True, help="address of the tracker")
     chosen = parser.parse_args()
     os.rename(chosen.work / "prepared", chosen.work / "archive")
-    state_same_store(chosen.manager, new="archive", old="prepared")
+    state_same_store(chosen.tracker, new="archive", old="prepared")
     print("moved the prepared sets to the archive")
 
 

@@ -46,7 +46,7 @@ def new_folder(data: Path) -> Path:
 def rename(console: Console, client: Client, scripts: Scripts, urls: dict[str, str], work: Path, name: str) -> None:
     """Moves the prepared sets to another store, lets an audit read them there, and asks under the new name."""
     console.rule("a store that was renamed: the prepared sets are the archive now")
-    scripts.run("archive", "--work", str(work), "--manager", urls["manager"])
+    scripts.run("archive", "--work", str(work), "--tracker", urls["tracker"])
     scripts.run("audit", "--work", str(work))
     settled(urls["tracker"])
     dataset = {"dataset": f"{name}/train.npz", "store": "archive"}
