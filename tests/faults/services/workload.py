@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pllib import spool
+from pllib.spool_reader import SpoolReader
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PRODUCERS = 4
@@ -86,7 +87,7 @@ def capture(folder: Path, tasks: int) -> list[Batch]:
 
 
 def _batches(folder: str, producer: str) -> Iterator[Batch]:
-    reader = spool.SpoolReader(folder, producer)
+    reader = SpoolReader(folder, producer)
     while (found := reader.take(BATCH_RECORDS, 1_000_000)) is not None:
         yield Batch(producer, found.payloads)
         reader.done(found)

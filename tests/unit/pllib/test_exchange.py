@@ -186,7 +186,7 @@ def test_a_forked_child_lets_go_of_the_connection_without_a_word():
 def test_a_user_and_a_path_in_the_address_are_understood():
     server = Server([(0, b"HTTP/1.1 200 OK\r\nContent-Length: 41\r\n\r\n" + TAKEN)])
     transport = HttpTransport(f"http://me@127.0.0.1:{server.port}/behind/", 5.0, token="secret")
-    assert transport.post("0" * 32, [b"{}"]) ["accepted"] == 1
+    assert transport.post("0" * 32, [b"{}"])["accepted"] == 1
     head = server.heard[0].split(b"\r\n")
     assert head[0] == b"POST /behind/v1/captures HTTP/1.1"
     assert b"Host: 127.0.0.1:%d" % server.port in head
