@@ -15,6 +15,7 @@ SCRIPT = """
 import pllib
 from pathlib import Path
 
+pllib.store("MARK", root=".")
 Path("raw.csv").write_text("1")
 with pllib.workflow("prepare MARK") as flow:
     with flow.task("clean", used={"raw": pllib.data("raw.csv", store="MARK"), "limit": 3}) as task:
