@@ -66,9 +66,9 @@ def test_several_at_once(trial, clean, ledger, tries):
     row.note = f"{trial.same_graph(clean)} triples, as with no fault"
 
 
-def beside(trial, command: list[str], seconds: float, **settings) -> None:
-    """Runs a command over and over beside a script that captures."""
-    run = trial.start("plain", "--count", "100000", "--pause", "0.003", mode="disk", **settings)
+def beside(trial, command: list[str], seconds: float, pause: float = 0.003, **settings) -> None:
+    """Runs a command over and over beside a script that captures, with so many seconds between two tasks."""
+    run = trial.start("plain", "--count", "100000", "--pause", str(pause), mode="disk", **settings)
     run.began()
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -93,7 +93,7 @@ def test_control_beside_the_living_producer_without_regard_for_it(trial, ledger)
     script = trial.folder / "without_regard.py"
     script.write_text(WITHOUT_REGARD)
     command = [sys.executable, str(script), *trial.ship_command()[5:]]
-    beside(trial, command, 1.0)
+    beside(trial, command, 2.0, pause=0.05)
     shipped = trial.ship()
     assert shipped.returncode == 0, shipped.stderr
     missing = len(trial.account().missing)
