@@ -58,8 +58,11 @@ class Layout:
 class Process:
     """One service. Start it from the main thread: the kernel ends it with the thread that started it."""
 
-    def __init__(self, service: plan.Service, log: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, service: plan.Service, log: Path, crashes: list[str], environment: Mapping[str, str] | None = None
+    ) -> None:
         self.service = service
+        self._crashes = crashes
         self.environment = dict(environment or {})
         self._log = log
         self._log_from = 0
@@ -90,10 +93,17 @@ class Process:
     def start(self) -> None:
         """Starts it where it does not run; does not wait for it to be usable."""
         if not self.running:
+            if self.crashed:
+                self._crashes.append(f"{self.kind}: {processes.describe_exit(self._process.returncode)}")
             with self._log.open("ab") as log:
                 self._log_from = log.tell()
                 environment = {**surroundings(), **self.environment}
                 self._process = processes.spawn(self.service.command, log.fileno(), CHECKOUT, environment)
+
+    @property
+    def crashed(self) -> bool:
+        """Whether a signal ended it that nobody here sent."""
+        return self._process is not None and (self._process.poll() or 0) < 0
 
     def end(self, how: int = signal.SIGKILL) -> int:
         """Its exit code, negative when a signal ended it; 0 when it was not started."""
@@ -112,10 +122,15 @@ class Process:
 
     def wait(self) -> Self:
         """Returns when it is usable."""
-        found = until(lambda: self.usable() or not self.running, PATIENCE)
-        assert found, f"{self.service.name} does not become usable\n{self.told}"
+        assert until(self._comes_up, PATIENCE), f"{self.service.name} does not become usable\n{self.told}"
         assert self.running, f"{self.service.name} ended\n{self.told}"
         return self
+
+    def _comes_up(self) -> bool:
+        """Whether it is usable, or has ended by itself."""
+        if self.crashed:
+            self.start()
+        return self.usable() or not self.running
 
     def ask(self, how: int = signal.SIGTERM) -> None:
         """Sends it a signal, and does not wait."""
@@ -159,6 +174,8 @@ class Cluster:
     ) -> None:
         self.folder = folder
         self.data = folder
+        self.crashes: list[str] = []
+        """How services ended by signals that nobody here sent. They were started again, as a launcher does."""
         self.trackers: list[Process] = []
         self.managers: list[Process] = []
         self.redis: Redis | None = None
@@ -254,7 +271,8 @@ class Cluster:
     def settle(self) -> set[str]:
         """The graph, when everything runs and nothing waits."""
         self.start()
-        assert until(self.drained, PATIENCE), f"the queue does not drain: {self.stats()}\n{self.trackers[0].told}"
+        done = until(lambda: self._runs_well() and self.drained(), PATIENCE, 0.05)
+        assert done, "\n".join(["the queue does not drain", *(one.told for one in self.everything)])
         return self.graph()
 
     def graph(self) -> set[str]:
@@ -289,7 +307,7 @@ class Cluster:
             command = (*command, *layout.flags)
         folder.mkdir(parents=True, exist_ok=True)
         made = replace(service, name=name, command=command)
-        return Process(made, self.folder / f"{name}.log", layout.environment.get(kind))
+        return Process(made, self.folder / f"{name}.log", self.crashes, layout.environment.get(kind))
 
     def _redis(self, layout: Layout) -> Redis:
         port = self.port("redis")
@@ -299,7 +317,7 @@ class Cluster:
             *(self._redis_program(), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)),
             *(word for name, value in SAFE.items() for word in (f"--{name}", value)),
         )
-        return Redis(plan.Service("redis", command, port, "--port"), self.folder / "redis.log")
+        return Redis(plan.Service("redis", command, port, "--port"), self.folder / "redis.log", self.crashes)
 
 
 class RelayedCluster(Cluster):

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.faults.ledger import Ledger
+
 from .cluster import Cluster, RelayedCluster
 from .graphs import Truth, statements, visible
 from .load import Load
@@ -24,6 +26,7 @@ def cluster(
     tmp_path_factory: pytest.TempPathFactory,
     free_port: Callable[[], int],
     require_server: Callable[[str], str],
+    ledger: Ledger,
     request: pytest.FixtureRequest,
 ) -> Iterator[Cluster]:
     """Services that reach each other directly; a test begins with ``fresh``."""
@@ -34,16 +37,29 @@ def cluster(
     made = Cluster(tmp_path_factory.mktemp("cluster"), free_port, require_server("oxigraph"), redis_program)
     yield made
     made.close()
+    tell_crashes(made, ledger)
 
 
 @pytest.fixture(scope="session")
 def relayed(
-    tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int], require_server: Callable[[str], str]
+    tmp_path_factory: pytest.TempPathFactory,
+    free_port: Callable[[], int],
+    require_server: Callable[[str], str],
+    ledger: Ledger,
 ) -> Iterator[RelayedCluster]:
     """Services with a relay in front of each; a test begins with ``fresh``."""
     made = RelayedCluster(tmp_path_factory.mktemp("relayed"), free_port, require_server("oxigraph"))
     yield made
     made.close()
+    tell_crashes(made, ledger)
+
+
+def tell_crashes(cluster: Cluster, ledger: Ledger) -> None:
+    """Notes in the ledger what ended by itself, which the runs got over."""
+    if cluster.crashes:
+        row = ledger.row("services that crashed unasked")
+        row.tries += len(cluster.crashes)
+        row.note = "; ".join([*filter(None, [row.note]), *cluster.crashes])
 
 
 @pytest.fixture(scope="session")
