@@ -11,6 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
 
 from . import _boundary
+from .encoding import MAX_NODES as SMALL_RECORD
 from .encoding import UNENCODABLE, Oversized, fits, payload, shortened
 from .errors import FullError, SpoolError
 from .losses import Losses
@@ -135,7 +136,7 @@ class Client:
         """A record's payload; ``None``, and counted as dropped, when it cannot be made."""
         try:
             encoded = payload(head, parts)
-            if fits(encoded):
+            if len(encoded) <= SMALL_RECORD or fits(encoded):
                 return encoded
             self.shortened += 1
             return shortened(head, parts)
@@ -171,7 +172,9 @@ class Client:
 
     def _tell_losses(self, going_on: bool) -> None:
         if self.losses.pending:
-            self.losses.tell(self.numbers, lambda told: self.sink.offer(*told, reserve=True), going_on)
+            self.losses.tell(
+                self.numbers, lambda told: self.sink.offer(*told, reserve=True) if told else None, going_on
+            )
 
     def _start_shipper(self) -> None:
         with self._lock:

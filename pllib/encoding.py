@@ -130,6 +130,8 @@ def weight(head: str, parts: Dict[str, Json]) -> int:
     for name, value in parts.items():
         if name == "links":  # lists of names that others hold too
             total += 300 + 200 * len(value) + 10 * sum(map(len, value.values()))
+        elif type(value) is dict and _LIGHT.issuperset(map(type, value.values())):
+            total += 250 + 100 * len(value)
         else:
             total += _weight(value)
     return total

@@ -103,7 +103,7 @@ class SpoolWriter:
         except OSError as error:
             raise SpoolError(f"spool folder {spool} cannot be written: {error.strerror or error}") from error
 
-    def offer(self, *payloads: bytes, reserve: bool = False) -> Optional[str]:
+    def offer(self, payload: bytes, *more: bytes, reserve: bool = False) -> Optional[str]:
         """Appends records, all of them or none.
 
         Args:
@@ -112,7 +112,7 @@ class SpoolWriter:
         Returns:
             ``None`` when they are in the file, else why not.
         """
-        frame = frames.encode(payloads[0]) if len(payloads) == 1 else b"".join(map(frames.encode, payloads))
+        frame = frames.encode(payload) if not more else b"".join(map(frames.encode, (payload, *more)))
         size = len(frame)
         with self._lock:
             if size > self._room and not self._make_room(size, reserve):
@@ -124,7 +124,7 @@ class SpoolWriter:
             self._room -= done
             if done != size and not self._whole(done, size):
                 return DISK
-            self.accepted += len(payloads)
+            self.accepted += 1 + len(more)
             return None
 
     def _make_room(self, size: int, reserve: bool) -> bool:
