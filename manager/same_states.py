@@ -8,11 +8,11 @@ that belong together the later one sees both. Where no store has two names, a gr
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import UNSET
 
+from pllib.provml.store_names import other_names
 from pllib.provml.vocabulary import PROVLAKE, SPARQL_PREFIXES
 
 from .documents import Document
@@ -56,7 +56,7 @@ async def _pairs_of(store: TripleStore, base: str, states: Iterable[str]) -> set
     rows = await store.select(_STORES)
     if not rows:
         return set()
-    others = _other_names((row["a"].removeprefix(base), row["b"].removeprefix(base)) for row in rows)
+    others = other_names((_name(row["a"], base), _name(row["b"], base)) for row in rows)
     wanted = {base + other: base + state for state in states for other in _spellings(state, others)}
     found: set[tuple[str, str]] = set()
     names = list(wanted)
@@ -66,28 +66,13 @@ async def _pairs_of(store: TripleStore, base: str, states: Iterable[str]) -> set
     return found
 
 
-def _spellings(state: str, others: dict[str, set[str]]) -> Iterator[str]:
+def _spellings(state: str, others: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """The same state under the other names of its store."""
     if state.startswith(_DATA):
         name, _, rest = state[len(_DATA) :].partition("/")
         yield from (f"{_DATA}{other}/{rest}" for other in others.get(name, ()))
 
 
-def _other_names(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
-    """Name of a store, as in ids → all other names that follow from these statements."""
-    near: dict[str, set[str]] = defaultdict(set)
-    for a, b in pairs:
-        one, other = a.removeprefix(_STORE), b.removeprefix(_STORE)
-        near[one].add(other)
-        near[other].add(one)
-    found: dict[str, set[str]] = {}
-    for start in near:
-        group: set[str] = set()
-        left = [start]
-        while left:
-            name = left.pop()
-            if name not in group:
-                group.add(name)
-                left.extend(near[name])
-        found[start] = group - {start}
-    return found
+def _name(iri: str, base: str) -> str:
+    """The name of a store, as in ids."""
+    return iri.removeprefix(base + _STORE)

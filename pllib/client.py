@@ -141,7 +141,7 @@ class Client:
             self.shortened += 1
             return shortened(head, parts)
         except UNENCODABLE as error:
-            self._drop("oversized" if isinstance(error, Oversized) else "unencodable")
+            self.lose("oversized" if isinstance(error, Oversized) else "unencodable")
             _boundary.report("encode", error)
             return None
 
@@ -158,15 +158,12 @@ class Client:
                 reason = self._offer_after_gaps(item)  # type: ignore[assignment]
             if reason is None:
                 return
-        self._drop(reason)
+        self.lose(reason)
         if policy == "raise" and reason != CLOSED:
             raise FullError(f"a record was dropped, since there is no room for it ({reason}); see pllib.stats()")
 
     def lose(self, reason: str) -> None:
-        """Counts a record that never came to be."""
-        self._drop(reason)
-
-    def _drop(self, reason: str) -> None:
+        """Counts a record that is dropped, or never came to be."""
         if self.losses.drop(reason):
             self._tell_losses(going_on=True)
 

@@ -196,8 +196,7 @@ class Client:
             "format": format,
         }
         given = {name: value for name, value in given.items() if value is not None}
-        address = f"{self.url}/v1/lineage?{urlencode(given)}"
-        content = _fetch(Request(address, headers=_headers(self.token, "*/*")), self.timeout)  # noqa: S310
+        content = self._content("/v1/lineage", given)
         return _parsed(content, self.url) if format == "json" else content.decode("utf-8")
 
     def prov(self, execution: str, format: str = "prov-json") -> str:
@@ -208,8 +207,7 @@ class Client:
             format: ``prov-json``, ``provn``, ``prov-xml``, ``prov-ttl``, ``prov-trig``, ``prov-nt`` or ``prov-jsonld``.
         """
         identifier = execution.split("execution/", 1)[-1]
-        address = f"{self.url}/v1/executions/{identifier}/prov?{urlencode({'format': format})}"
-        return _fetch(Request(address, headers=_headers(self.token, "*/*")), self.timeout).decode("utf-8")  # noqa: S310
+        return self._content(f"/v1/executions/{identifier}/prov", {"format": format}).decode("utf-8")
 
     def analyses(self, **facets: str) -> List[Row]:
         """The named analyses, those of the given facets (``data="hybrid"``, ``direction="forward"``, …)."""
@@ -268,8 +266,7 @@ class Client:
 
     def drawing(self, workflow: str, format: str = "svg") -> str:
         """The plan of a workflow, drawn: ``svg`` or ``dot``."""
-        address = f"{self.url}/v1/workflows/{quote(workflow, safe='')}/drawing?{urlencode({'format': format})}"
-        return _fetch(Request(address, headers=_headers(self.token, "*/*")), self.timeout).decode("utf-8")  # noqa: S310
+        return self._content(f"/v1/workflows/{quote(workflow, safe='')}/drawing", {"format": format}).decode("utf-8")
 
     def values(self, **filters: Any) -> Iterator[Row]:
         """Values that fit (``attribute``, ``value``, ``type``, ``execution``)."""
@@ -277,6 +274,11 @@ class Client:
 
     def _get(self, path: str, parameters: Mapping[str, Any]) -> Any:
         return get_json(self.url, path, parameters, timeout=self.timeout, token=self.token)
+
+    def _content(self, path: str, parameters: Mapping[str, Any]) -> bytes:
+        """An answer as it is, in whatever format the parameters ask for."""
+        address = f"{self.url}{path}?{urlencode(parameters)}"
+        return _fetch(Request(address, headers=_headers(self.token, "*/*")), self.timeout)  # noqa: S310
 
     def _pages(self, path: str, filters: Mapping[str, Any]) -> Iterator[Row]:
         page = self._get(path, filters)

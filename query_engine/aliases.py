@@ -7,10 +7,10 @@ piece of data keeps the first name it was met by.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import Iterable, Iterator, Optional, Sequence
+from typing import Iterable, Optional, Sequence
 
 from pllib.provml import iris
+from pllib.provml.store_names import other_names
 from pllib.provml.vocabulary import SPARQL_PREFIXES
 from query_engine.names import Names, plain
 from query_engine.store import StoreClient
@@ -28,13 +28,11 @@ class Aliases:
 
     def __init__(self, names: Names, pairs: Iterable[tuple[str, str]] = ()) -> None:
         self._names = names
-        self._groups: dict[str, tuple[str, ...]] = {}
-        for group in _joined((_segment(a), _segment(b)) for a, b in pairs):
-            self._groups.update(dict.fromkeys(group, tuple(sorted(group))))
+        self._others = other_names((_segment(a), _segment(b)) for a, b in pairs)
         self._chosen: dict[tuple[str, str], str] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._groups)
+        return bool(self._others)
 
     def spellings(self, iri: str) -> list[str]:
         """All IRIs that mean the same data, this one first; of anything else, only itself."""
@@ -42,8 +40,7 @@ class Aliases:
         if found is None:
             return [iri]
         store, rest = found
-        others = (name for name in self._groups[store] if name != store)
-        return [iri, *(self._names.iri(f"{_DATA}{name}/{rest}").value for name in others)]
+        return [iri, *(self._names.iri(f"{_DATA}{name}/{rest}").value for name in self._others[store])]
 
     def chosen(self, iri: str) -> str:
         """The one IRI that stands for this data in an answer: the first of its spellings that this was asked of."""
@@ -51,7 +48,7 @@ class Aliases:
         if found is None:
             return iri
         store, rest = found
-        return self._chosen.setdefault((self._groups[store][0], rest), iri)
+        return self._chosen.setdefault((min(store, self._others[store][0]), rest), iri)
 
     def rows(self, rows: list[Sequence[str]]) -> list[Sequence[str]]:
         """A table of the store's in which each piece of data has the IRI that stands for it."""
@@ -61,17 +58,15 @@ class Aliases:
 
     def stores(self, name: str) -> list[str]:
         """All names of a store, decoded, this one first."""
-        segment = iris.encode(name)
-        others = (plain(each) for each in self._groups.get(segment, ()) if each != segment)
-        return [name, *others]
+        return [name, *map(plain, self._others.get(iris.encode(name), ()))]
 
     def _parts(self, iri: str) -> Optional[tuple[str, str]]:
         """Store and the rest of the id, encoded, of data in a store that has several names."""
         identifier = self._names.id(iri)
-        if not self._groups or not identifier.startswith(_DATA):
+        if not self._others or not identifier.startswith(_DATA):
             return None
         store, slash, rest = identifier[len(_DATA) :].partition("/")
-        return (store, rest) if slash and store in self._groups else None
+        return (store, rest) if slash and store in self._others else None
 
 
 async def load(store: StoreClient, names: Names) -> Aliases:
@@ -83,21 +78,3 @@ async def load(store: StoreClient, names: Names) -> Aliases:
 
 def _segment(identifier: str) -> str:
     return identifier.removeprefix(_STORE)
-
-
-def _joined(pairs: Iterable[tuple[str, str]]) -> Iterator[set[str]]:
-    """The sets that pairs of equals make."""
-    near: dict[str, set[str]] = defaultdict(set)
-    for a, b in pairs:
-        near[a].add(b)
-        near[b].add(a)
-    while near:
-        group: set[str] = set()
-        left = [next(iter(near))]
-        while left:
-            each = left.pop()
-            if each not in group:
-                group.add(each)
-                left.extend(near.pop(each))
-        if len(group) > 1:
-            yield group

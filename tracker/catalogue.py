@@ -7,14 +7,14 @@ them, ``CatalogueRecords``, has an implementation beside each work queue.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from edge.errors import RequestError
+from pllib.provml import store_names
 
 from . import store_plans
 from .queue import NewEntry, WorkQueue
@@ -217,25 +217,4 @@ def document(store: CataloguedStore) -> dict[str, Any]:
 
 def other_names(stores: Iterable[CataloguedStore]) -> dict[str, list[str]]:
     """Name of a store → all its other names, sorted, that follow from what was stated in either direction."""
-    near: dict[str, set[str]] = defaultdict(set)
-    for each in stores:
-        for other in each.same_as:
-            near[each.id].add(other)
-            near[other].add(each.id)
-    found: dict[str, list[str]] = {}
-    for start in near:
-        if start not in found:
-            group = sorted(_reached(start, near))
-            found.update((name, [other for other in group if other != name]) for name in group)
-    return found
-
-
-def _reached(start: str, near: Mapping[str, set[str]]) -> set[str]:
-    found: set[str] = set()
-    left = [start]
-    while left:
-        name = left.pop()
-        if name not in found:
-            found.add(name)
-            left.extend(near[name])
-    return found
+    return store_names.other_names((each.id, other) for each in stores for other in each.same_as)

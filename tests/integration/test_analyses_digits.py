@@ -20,15 +20,10 @@ RANGE = {"attribute": "image_range", "value": "0-899"}
 SCORES = {"m0": (0.8, 0.75, 0.55), "m1": (0.9, 0.85, 0.325), "old": (0.1, 0.1, 0.001)}
 
 
-def load(engine: Served, graph: Graph) -> None:
-    headers = {"Content-Type": "application/n-triples"}
-    httpx.post(f"{engine.store_url}/store?default", content=graph.text.encode(), headers=headers).raise_for_status()
-
-
 @pytest.fixture(scope="module")
 def engine(free_port: Callable[[], int], require_server: Callable[[str], str]) -> Iterator[Served]:
     with served(require_server("oxigraph"), (free_port(), free_port())) as running:
-        load(running, digits())
+        running.load(digits().text)
         yield running
 
 
@@ -161,7 +156,7 @@ def test_learning_that_goes_on_or_diverges_is_told_as_far_as_it_is(engine, ask):
             epoch = graph.task(run, "epoch", f"{number}-{turn}", "section", "training", fit, end=1.0)
             graph.generate(epoch, "loss", loss, "evaluation_measure")
     graph.use(f"{run}/prepare/0", "speed", 7)
-    load(engine, graph)
+    engine.load(graph.text)
     (row,) = ask("q3", dataset="live.npz", store="s")
     assert (row["training"], row["model"], row["least"]) == (f"{run}/fit/0", None, 0.25)
     (row,) = ask("q7", attribute="speed", value="7")
@@ -178,7 +173,7 @@ def test_tuning_a_model_further_is_a_training_of_its_own(engine, ask):
         epoch = graph.task(run, "epoch", number, "section", "training", fit, end=2)
         batch = graph.task(run, "batch", number, "section", "training", epoch, end=1)
         graph.generate(batch, "loss", 0.5 - 0.4 * number, "evaluation_measure")
-    load(engine, graph)
+    engine.load(graph.text)
     (row,) = ask("q3", dataset="first.npz", store="s")
     assert (row["training"], row["least"]) == (first, 0.5)
     assert [row["training"] for row in ask("q4", dataset="first.npz", store="s")] == [first]
@@ -205,7 +200,7 @@ def test_values_that_are_handed_on_keep_the_names_of_their_own_task(engine, ask)
     choose = graph.task(run, "choose", 6, start=3)
     graph.hand(choose, final, name="loss of the first")
     graph.hand(choose, accuracy, name="accuracy of the first")
-    load(engine, graph)
+    engine.load(graph.text)
     facts = {"learning_rate": 0.5, "loss": 0.25, "evaluation accuracy": 0.75}
     (row,) = ask("q3", dataset="sweep.npz", store="s")
     assert row == {"training": fit, "model": model, "path": "sweep.pkl", "least": 0.25, **facts}
@@ -229,7 +224,7 @@ def test_a_set_that_nobody_saw_being_written_is_found_where_there_is_but_one(eng
     graph.writes(split, "train", graph.written(split, "s3://bucket", "train"), "dataset")
     graph.reads(fit, "train", graph.data("s3://bucket", "train"), "dataset")
     graph.generate(fit, "loss", 0.5, "evaluation_measure")
-    load(engine, graph)
+    engine.load(graph.text)
     assert [row["training"] for row in ask("q3", dataset="s3://bucket/train")] == [fit]
 
 
@@ -272,7 +267,7 @@ def test_shared_data_of_which_not_all_is_known_are_told_as_such(engine, ask):
         graph.reads(each, "in", graph.data("found", f"once by {each.split('/')[1]}", "v1"))
     graph.reads(reader, "in", graph.data("new", "moved", "v1"))
     graph.reads(other, "in", graph.data("new", "moved", "v2"))
-    load(engine, graph)
+    engine.load(graph.text)
     known = [
         ("disk", "seen", "writer", "reader", False),
         ("disk", "unseen", "writer", "reader", False),
@@ -281,7 +276,7 @@ def test_shared_data_of_which_not_all_is_known_are_told_as_such(engine, ask):
     ]
     assert shares(ask, "disk", "found", "old", "new") == known
     graph.say("store/new", "provlake:sameStoreAs", "store/old")
-    load(engine, graph)
+    engine.load(graph.text)
     assert shares(ask, "disk", "found", "old", "new") == [*known, ("new", "moved", "writer", "reader", True)]
     assert shares(ask, workflow="other") == [known[2]]
 

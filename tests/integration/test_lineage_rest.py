@@ -20,17 +20,12 @@ LINKS = ("refs", "files", "match")
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def load(engine: Served, graph: Graph) -> None:
-    headers = {"Content-Type": "application/n-triples"}
-    httpx.post(f"{engine.store_url}/store?default", content=graph.text.encode(), headers=headers).raise_for_status()
-
-
 @pytest.fixture(scope="module")
 def engine(free_port: Callable[[], int], require_server: Callable[[str], str]) -> Iterator[Served]:
     with served(require_server("oxigraph"), (free_port(), free_port())) as running:
-        load(running, digits())
+        running.load(digits().text)
         for link in LINKS:
-            load(running, chain(60, 3, link)[0])
+            running.load(chain(60, 3, link)[0].text)
         yield running
 
 
@@ -149,7 +144,7 @@ def test_the_store_is_looked_up_as_the_rules_say_for_any_graph(engine, http):
             more = state if kind in ("read", "write") else source.randint(0, 2 if kind in ("use", "match") else 5)
             statements.append((kind, source.randint(0, 5), more))
         graph, all_tasks = build(statements, f"any-{number}")
-        load(engine, graph)
+        engine.load(graph.text)
         for task in all_tasks:
             for direction in ("backward", "forward"):
                 expected = trace(graph, task, direction)
@@ -197,7 +192,7 @@ def test_one_key_in_two_stores_must_be_told_apart(engine, http):
     run = graph.run("w", "stores")
     for store in ("here", "there"):
         graph.writes(graph.task(run, store, 0), "out", graph.data(store, "same.npz", "v1"))
-    load(engine, graph)
+    engine.load(graph.text)
     error = http.get("/v1/lineage", params={"of": "same.npz"}).json()["error"]
     assert error["field"] == "store"
     assert "'here', 'there'" in error["message"]
@@ -224,7 +219,7 @@ def moved(engine: Served, link: str) -> tuple[str, str, str]:
         graph.writes(writer, "set", graph.data(f"old-{link}", key, "s1-a"))
         graph.reads(reader, "set", graph.data(f"new-{link}", key, "s1-a" if link == "state" else "s1-b"))
     graph.writes(reader, "model", graph.data(f"new-{link}", f"model-{link}", "s1-m"), "model")
-    load(engine, graph)
+    engine.load(graph.text)
     return raw, writer, reader
 
 
@@ -236,7 +231,7 @@ def test_a_store_that_was_moved_joins_by_one_statement(engine, http, link, joine
     alias = Graph()
     alias.say(f"store/new-{link}", "provlake:sameStoreAs", f"store/middle-{link}")
     alias.say(f"store/old-{link}", "provlake:sameStoreAs", f"store/middle-{link}")
-    load(engine, alias)
+    engine.load(alias.text)
     found = ask(http, reader)
     assert tasks(found) == ({raw, writer} if joined else set())
     assert all(edge["certain"] for edge in found["edges"]) == (link != "unseen")
@@ -291,7 +286,7 @@ def test_hostile_names_stay_names_in_drawings(engine, http):
     run = graph.run(HOSTILE, "hostile")
     task = graph.task(run, HOSTILE, 0)
     graph.use(task, HOSTILE, HOSTILE + "<script>alert(1)</script>")
-    load(engine, graph)
+    engine.load(graph.text)
     parsed = pygraphviz.AGraph(string=http.get("/v1/lineage", params={"of": task, "format": "dot"}).text)
     assert len(parsed.nodes()) == 2
     assert len(parsed.edges()) == 1
@@ -307,7 +302,7 @@ def test_a_lineage_too_large_to_be_drawn_is_refused_and_says_what_to_do(http, en
     task = graph.task(graph.run("w", "wide"), "wide", 0)
     for number in range(450):
         graph.use(task, "x", number)
-    load(engine, graph)
+    engine.load(graph.text)
     answer = http.get("/v1/lineage", params={"of": task, "format": "svg"})
     assert answer.status_code == 413
     assert "grain=task" in answer.json()["error"]["fix"]
