@@ -8,7 +8,6 @@ Starts the services in ./data (or uses those that run there) and leaves them run
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import json
 import sys
@@ -19,10 +18,10 @@ sys.path.insert(0, str(CHECKOUT))
 
 from rich.console import Console  # noqa: E402 - after the path of the checkout
 
-from examples.common.stack import Scripts, default_data, finished, services, settled  # noqa: E402
+from examples.common.command import command, look_further  # noqa: E402
+from examples.common.stack import Scripts, finished, services, settled  # noqa: E402
 from examples.common.tables import show  # noqa: E402
 from examples.digits.questions import questions  # noqa: E402
-from pllib import PllibError  # noqa: E402
 from pllib.query import Client  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -58,35 +57,16 @@ def demo(console: Console, data: Path, epochs: int) -> None:
 
     picture = work / "best-model.svg"
     picture.write_text(client.lineage(best["model"], store="digits", grain="task", format="svg"))
-    console.print(f"[bold]Lineage of {best['model']}[/bold]: {picture}")
-    console.print("[bold]Look further[/bold]")
-    places = {"start page": "/", "REST": "/v1/executions", "SPARQL": "/sparql", "API docs": "/docs"}
-    for name, path in places.items():
-        console.print(f"  {name:<11} {urls['query_engine']}{path}")
-    console.print(f"  {'tracker':<11} {urls['tracker']}/v1/stats")
-    console.print("The services go on running; [bold]make down[/bold] stops them.")
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=default_data(),
-        help="the services' folder (default: PLLIB_DATA, else ./data)",
-    )
-    parser.add_argument("--epochs", type=int, default=30, help="passes over each training set (default 30)")
-    chosen = parser.parse_args()
-    console = Console(width=max(Console().width, 120), highlight=False)
-    try:
-        demo(console, chosen.data.expanduser().resolve(), chosen.epochs)
-    except PllibError as error:
-        print(
-            f"error: {error}\nfix: see `python -m deploy status`, and the logs in {chosen.data}/logs", file=sys.stderr
-        )
-        return 1
-    return 0
+    query = urls["query_engine"]
+    places = {
+        "start page": f"{query}/",
+        "REST": f"{query}/v1/executions",
+        "SPARQL": f"{query}/sparql",
+        "API docs": f"{query}/docs",
+        "tracker": f"{urls['tracker']}/v1/stats",
+    }
+    look_further(console, picture, best["model"], places)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command(__doc__ or "", demo, epochs=30))

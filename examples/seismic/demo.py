@@ -8,7 +8,6 @@ Starts the services in ./data (or uses those that run there) and leaves them run
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
@@ -20,10 +19,10 @@ sys.path.insert(0, str(CHECKOUT))
 
 from rich.console import Console  # noqa: E402 - after the path of the checkout
 
-from examples.common.stack import Scripts, default_data, services, settled  # noqa: E402
+from examples.common.command import command, look_further  # noqa: E402
+from examples.common.stack import Scripts, services, settled  # noqa: E402
 from examples.common.tables import Question, show, show_rows  # noqa: E402
 from examples.seismic.questions import ask  # noqa: E402
-from pllib import PllibError  # noqa: E402
 from pllib.query import Client  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -75,23 +74,15 @@ def demo(console: Console, data: Path, epochs: int) -> None:
     picture = work / "best-model.svg"
     picture.write_text(client.lineage(best, store="models", grain="task", format="svg"))
     rename(console, client, scripts, urls, work, name)
-    look_further(console, urls, best, picture)
-
-
-def look_further(console: Console, urls: dict[str, str], best: str, picture: Path) -> None:
-    """Where to go from here."""
-    console.print(f"[bold]Lineage of {best}[/bold]: {picture}")
-    console.print("[bold]Look further[/bold]")
+    query = urls["query_engine"]
     places = {
-        "start page": "/",
-        "failed runs": "/v1/executions?workflow=train-salt&status=failed",
-        "analyses": "/v1/analyses",
-        "SPARQL": "/sparql",
-        "API docs": "/docs",
+        "start page": f"{query}/",
+        "failed runs": f"{query}/v1/executions?workflow=train-salt&status=failed",
+        "analyses": f"{query}/v1/analyses",
+        "SPARQL": f"{query}/sparql",
+        "API docs": f"{query}/docs",
     }
-    for name, path in places.items():
-        console.print(f"  {name:<11} {urls['query_engine']}{path}")
-    console.print("The services go on running; [bold]make down[/bold] stops them.")
+    look_further(console, picture, best, places)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -99,23 +90,5 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--data", type=Path, default=default_data(), help="the services' folder (default: PLLIB_DATA, else ./data)"
-    )
-    parser.add_argument("--epochs", type=int, default=5, help="passes over each training set (default 5)")
-    chosen = parser.parse_args()
-    console = Console(width=max(Console().width, 120), highlight=False)
-    try:
-        demo(console, chosen.data.expanduser().resolve(), chosen.epochs)
-    except PllibError as error:
-        print(
-            f"error: {error}\nfix: see `python -m deploy status`, and the logs in {chosen.data}/logs", file=sys.stderr
-        )
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command(__doc__ or "", demo, epochs=5))
