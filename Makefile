@@ -28,10 +28,10 @@ demo-seismic:  ## four workflows over files, documents and triples, and the ques
 	$(prepare) demo
 	@$(PYTHON) examples/seismic/demo.py $(ARGS)
 
-test:  ## all tests; ARGS are pytest's
+test:  ## all tests, three files at a time; ARGS are pytest's (-n0: one at a time, in this process)
 	$(need_python)
 	$(prepare) test
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTHON) -m pytest -n 3 --dist loadfile $(ARGS)
 
 faults:  ## every fault as often as is promised; prints what became of the records, and keeps it in bench/results/faults.md
 	$(need_python)

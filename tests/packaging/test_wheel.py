@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.parser
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -34,7 +35,8 @@ NOT_AT_IMPORT = {
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=SECONDS, check=False)
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=cwd, env=inherited, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
