@@ -20,6 +20,10 @@ SCHEMA_FIX = "see the JSON Schema at /schema/prov-ml-v1.json"
 
 
 Seconds = Annotated[float, Meta(ge=0)]
+Producer = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+Count = Annotated[int, Meta(ge=0, lt=2**53)]
+Several = Meta(min_length=1, max_length=1_000)
+Measured = Annotated[int, Meta(ge=-(2**53), le=2**53)] | float | Literal["NaN", "INF", "-INF"]
 
 
 class TypedLiteral(Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,6 +44,20 @@ class Failure(Struct, frozen=True):
     message: str | UnsetType = UNSET
 
 
+class Points(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Points of a series that one producer sent together. ``steps`` and ``times`` are each less the one before.
+
+    Fields are in the order of canonical JSON.
+    """
+
+    by: Producer
+    first: Count
+    rank: Count | UnsetType = UNSET
+    steps: Annotated[list[int], Several]
+    times: Annotated[list[int], Several]
+    values: Annotated[list[Measured], Several]
+
+
 class Activity(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     types: list[str] = []
@@ -57,6 +75,10 @@ class Activity(Struct, frozen=True, forbid_unknown_fields=True):
     stdout: str | UnsetType = UNSET
     stderr: str | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
+    within: str | UnsetType = UNSET
+    sessionOf: str | UnsetType = UNSET
+    rank: Count | UnsetType = UNSET
+    resumes: bool | UnsetType = UNSET
 
 
 class Entity(Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,6 +93,8 @@ class Entity(Struct, frozen=True, forbid_unknown_fields=True):
     version: str | UnsetType = UNSET
     path: str | UnsetType = UNSET
     size: int | UnsetType = UNSET
+    unit: str | UnsetType = UNSET
+    points: list[Points] = []
 
 
 class Agent(Struct, frozen=True, forbid_unknown_fields=True):

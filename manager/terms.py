@@ -53,6 +53,11 @@ def integer_literal(value: int) -> str:
     return f'"{value}{_INTEGER}'
 
 
+def boolean_literal(value: bool) -> str:
+    """An ``xsd:boolean``."""
+    return f'"{"true" if value else "false"}{_BOOLEAN}'
+
+
 def time_literal(microseconds: int, field: str = "time") -> str:
     """An ``xsd:dateTime`` in UTC, with six digits of the second.
 
@@ -76,9 +81,14 @@ def json_literal(value: Any, field: str = "value") -> str:
         DocumentError: too deep, or with integers that JSON readers would not agree on.
     """
     try:
-        return text_literal(orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()) + _JSON
+        return json_text_literal(orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode())
     except orjson.JSONEncodeError as error:
         raise DocumentError(field, f"no JSON that can be kept: {error}", _NO_JSON) from error
+
+
+def json_text_literal(text: str) -> str:
+    """An ``rdf:JSON`` literal of text that is JSON."""
+    return text_literal(text) + _JSON
 
 
 def literal(value: Value) -> str:
@@ -93,7 +103,7 @@ def literal(value: Value) -> str:
     if kind is str:
         return text_literal(value)  # type: ignore[arg-type]
     if kind is bool:
-        return f'"{"true" if value else "false"}{_BOOLEAN}'
+        return boolean_literal(bool(value))
     if kind is int:
         return f'"{value}{_INTEGER}'
     return _typed(value)  # type: ignore[arg-type]

@@ -19,7 +19,8 @@ from pllib.provml.vocabulary import PROV, PROVLAKE, RDF, RDFS, expand
 
 from .documents import Activity, Agent, Document, Entity, Plan, Store
 from .errors import DocumentError, ManagerError
-from .terms import double_literal, integer_literal, json_literal, literal, text_literal, time_literal
+from .series import check_points, points_literal
+from .terms import boolean_literal, double_literal, integer_literal, json_literal, literal, text_literal, time_literal
 
 CACHE_SIZE = 100_000
 MAX_ID = 16_384
@@ -42,7 +43,7 @@ _INFORMED, _ASSOCIATED, _INFLUENCED = _prov("wasInformedBy"), _prov("wasAssociat
 _DURATION = _own("duration")
 _STARTED, _ENDED, _MEMBER = _prov("startedAtTime"), _prov("endedAtTime"), _prov("hadMember")
 _SPECIAL, _ACTED_FOR = _prov("specializationOf"), _prov("actedOnBehalfOf")
-_PART_OF, _STATUS = _own("isPartOf"), _own("status")
+_PART_OF, _STATUS, _POINTS = _own("isPartOf"), _own("status"), _own("points")
 
 
 class _NoId(ManagerError):
@@ -137,10 +138,23 @@ class Writer:
         self._links(f"{subject} {_ASSOCIATED}", item.agents, found)
         self._links(f"{subject} {_USED}", item.used, found)
         found += [f"{iris[entity]} {_GENERATED} {subject} ." for entity in item.generated]
+        if item.sessionOf is not UNSET or item.within is not UNSET or item.rank is not UNSET:
+            self._session(subject, item, found)
         if item.error is not UNSET:
             _texts(subject, {"errorType": item.error.type, "errorMessage": item.error.message}, found)
         _texts(subject, {"stdout": item.stdout, "stderr": item.stderr}, found)
         _objects(subject, {"metadata": item.metadata}, found)
+
+    def _session(self, subject: str, item: Activity, found: list[str]) -> None:
+        """What few activities have: a part in another one, a place in a job, a run around them."""
+        if item.sessionOf is not UNSET:
+            found.append(f"{subject} {_own('sessionOf')} {self._iris[item.sessionOf]} .")
+        if item.within is not UNSET:
+            found.append(f"{subject} {_own('within')} {self._iris[item.within]} .")
+        if item.rank is not UNSET:
+            found.append(f"{subject} {_own('rank')} {integer_literal(item.rank)} .")
+        if item.resumes is True:
+            found.append(f"{subject} {_own('resumes')} {boolean_literal(True)} .")
 
     def _entity(self, item: Entity, found: list[str]) -> None:
         # By far the most numerous, and most are slim: value and attribute.
@@ -157,6 +171,15 @@ class Writer:
             _texts(subject, {"key": item.key, "version": item.version, "path": item.path}, found)
         if item.size is not UNSET:
             found.append(f"{subject} {_own('size')} {integer_literal(item.size)} .")
+        if item.points or item.unit is not UNSET:
+            self._series(subject, item, found)
+
+    def _series(self, subject: str, item: Entity, found: list[str]) -> None:
+        """A series: one triple for all points that were sent together (docs/decisions/0014)."""
+        _texts(subject, {"unit": item.unit}, found)
+        for index, points in enumerate(item.points):
+            check_points(points, f"points[{index}]")
+            found.append(f"{subject} {_POINTS} {points_literal(points)} .")
 
     def _agent(self, item: Agent, found: list[str]) -> None:
         subject = self._start(item, found)
@@ -222,7 +245,7 @@ def _field_of(item: msgspec.Struct, identifier: str) -> str:
 
 _FIELDS_OF_IDS = (
     *("id", "plan", "partOf", "informedBy", "agents", "used", "generated", "attributes", "specializationOf", "members"),
-    *("store", "actedFor", "ran", "parts", "inputs", "outputs", "sameAs"),
+    *("sessionOf", "within", "store", "actedFor", "ran", "parts", "inputs", "outputs", "sameAs"),
     *("dataSchemas", "databaseSchemas", "databases", "dataStores"),
 )
 

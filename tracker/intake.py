@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from . import producers, validation
+from .batches import decode_batch
 from .conversion import Document
 from .errors import RecordError
 from .identity import canonical
@@ -16,7 +17,7 @@ from .names import Specifications
 from .plans import Fresh, Known
 from .producers import Producers
 from .queue import NewEntry, Refused, WorkQueue
-from .records import Begin, End, Record, decode_batch, decode_record
+from .records import ActivityRecord, Record, decode_record
 
 RECORDS_A_TURN = 200
 """Records converted before other requests get their turn."""
@@ -146,7 +147,7 @@ class Documents:
             producer: 32 hex digits; of one workflow execution in one batch always the same.
             size: bytes of the record.
         """
-        key = canonical(record.wf) if isinstance(record, (Begin, End)) else producer
+        key = canonical(record.wf) if isinstance(record, ActivityRecord) else producer
         document, before = self._open.get(key) or (Document(producer, self._specifications, self.fresh), 0)
         document.add(record)
         self.highest_n = record.n if self.highest_n is None else max(record.n, self.highest_n)

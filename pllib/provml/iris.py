@@ -10,6 +10,7 @@ that N-Triples, SPARQL or a URL would read as syntax, and distinct parts never g
     execution/{workflow}/{execution}                 workflow execution
     execution/{workflow}/{execution}/{name}/{n}      execution of a task, stage, section, cycle, iteration
     execution/{workflow}/{execution}/{name}/{n}/{attribute}    value that this execution generated
+    session/{workflow}/{execution}[/{name}/{n}]/{session}      part of one process in an execution that several share
     value/{workflow}/{execution}/{attribute}/{key}   value used that no generation is known for
     data/{store}/{key}                               data reference
     data/{store}/{key}/{version}                     one state of that data
@@ -72,6 +73,15 @@ def transformation(workflow_name: str, name: str) -> str:
 
 def attribute(workflow_name: str, name: str) -> str:
     return f"workflow/{encode(workflow_name)}/attribute/{encode(name)}"
+
+
+def session(execution: str, name: str) -> str:
+    """The part that one process has in an execution.
+
+    Args:
+        execution: id of the execution, of a workflow or of what is part of one.
+    """
+    return f"session/{execution.partition('/')[2]}/{encode(name)}"
 
 
 def value_key(type_code: str, lexical: str) -> str:

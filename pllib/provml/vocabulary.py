@@ -79,6 +79,9 @@ SECTIONS: Dict[str, ActivityClasses] = {
     "evaluation": ActivityClasses("provml:LearningStageSection", "provml:EvaluationSectionExecution"),
 }
 
+SESSION = "provlake:Session"
+SERIES, TELEMETRY = "provlake:Series", "provlake:Telemetry"
+
 
 def expand(curie: str) -> str:
     """The full IRI of a CURIE such as ``provml:Model``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from manager.documents import decode_document
@@ -30,14 +30,15 @@ SET = {
 }
 
 
-def document(records: Iterable[Json], known: Known | None = None) -> bytes:
+def document(records: Iterable[Json], known: Known | None = None, producer: str = PRODUCER) -> bytes:
     """One batch's records as one document.
 
     Args:
+        producer: who sends them.
         known: what earlier batches said, so that this one need not.
     """
     fresh = Fresh(known or Known())
-    found = Document(PRODUCER, Specifications(), fresh)
+    found = Document(producer, Specifications(), fresh)
     for record in records:
         found.add(decode_record(json.dumps(record).encode()))
     if known is not None:
@@ -107,6 +108,45 @@ def run() -> list[Json]:
         begin(18, TRAIN, "turn/1", "iteration", at=98, up="loop/1"), end(19, TRAIN, "turn/1", "iteration", at=99),
         end(20, TRAIN, None, "workflow", at=100),
         {"n": 21, "op": "gap", "t": T, "m": 1, "count": 3, "from": T, "to": T + 5, "reason": "full"},
+    ]  # fmt: skip
+
+
+def add(number: int, wf: str, name: str | None, kind: str = "task", at: int = 0, **more: Json) -> Json:
+    return begin(number, wf, name, kind, at, **{**more, "op": "add"})
+
+
+def points(number: int, wf: str, name: str | None, series: str, values: Sequence[Json], **more: Json) -> Json:
+    """Points of a series a second apart, at steps that follow each other, unless ``more`` says otherwise."""
+    count = len(values)
+    kind = "task" if name else "workflow"
+    lists = {
+        "first": 0,
+        "steps": [0, *[1] * (count - 1)],
+        "times": [T, *[1_000_000] * (count - 1)],
+        "values": [*values],
+    }
+    return begin(number, wf, name, kind, 0, **{"series": series, **lists, **more, "op": "points"})
+
+
+RUN = "digits/run-1"
+
+
+def shared_run(rank: int = 0, first: int = 0) -> list[Json]:
+    """Records of one process of a training run that several share: a session, a context, what was added, and series."""
+    session = {"session": f"{rank:032x}-{first}"}
+    context = {"session": f"{rank:032x}-{first + 2}"}
+    at = 1000 * rank
+    return [
+        begin(first, RUN, None, "workflow", at=at, stage="learning", study="digits", rank=rank, within={"wf": TRAIN, "id": "fit/1"}, **session),
+        add(first + 1, RUN, None, "workflow", at=at + 1, used={"lr": value(0.1, "hyperparameter")}, meta={"tag": "a"}),
+        begin(first + 2, RUN, "training/0", at=at + 2, stage="training", up=None, rank=rank, **context),
+        add(first + 3, RUN, "training/0", at=at + 3, generated={"note": "x"}, links={"prepare/0": ["data"]}),
+        points(first + 4, RUN, "training/0", "loss", [0.5 - rank, 0.25, "NaN", "INF", -1], rank=rank, **{"as": "evaluation_measure"}),
+        points(first + 5, RUN, "training/0", "loss", [0.125 + rank], rank=rank, first=5, steps=[5], **{"as": "evaluation_measure"}),
+        points(first + 6, RUN, None, "cpu.percent", [50, 60.5], telemetry=True, unit="%"),
+        end(first + 7, RUN, "training/0", at=at + 80, elapsed=78, **context),
+        end(first + 8, RUN, None, "workflow", at=at + 90, status="failed" if rank else "finished",
+            **({"error": {"type": "ValueError", "message": f"rank {rank}"}} if rank else {}), **session),
     ]  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from hashlib import blake2b
 from typing import Any, ClassVar, NamedTuple
 
 from ..identity import first_part
-from ..records import Begin, End, Kind, ProducerRecord, check_activity
+from ..record_checks import check_activity
+from ..records import Begin, End, Kind, ProducerRecord
 from ..specifications import Direction, Specification
 from ..values import Value
 from . import values

@@ -13,7 +13,7 @@ import msgspec
 
 from edge.errors import RequestError
 
-from ..records import MAX_COMMAS
+from ..batches import MAX_COMMAS
 
 Json = Any
 

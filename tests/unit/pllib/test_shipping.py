@@ -212,7 +212,7 @@ def test_waiting_leaves_the_scripts_chances_alone():
 
 
 def test_the_accounting_goes_with_each_batch(receiver, tmp_path, records):
-    from tracker.records import decode_batch
+    from tracker.batches import decode_batch
 
     schema = json.loads((Path(pllib.__file__).parent / "schema" / "capture-v1.json").read_text())
     pllib.configure(mode="process", url=receiver.url, spool=str(tmp_path / "s"), batch_records=10, interval=0.01)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tracker.batches import decode_batch
 from tracker.producers import MAX_REASONS, Accounting, Producers, decode
-from tracker.records import decode_batch
 
 A, B, C = ("a" * 32, "b" * 32, "c" * 32)
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from edge.errors import RequestError
+from tracker.batches import decode_batch
 from tracker.errors import RecordError
-from tracker.records import MAX_DEPTH, MAX_NODES, End, decode_batch, decode_record
+from tracker.records import MAX_DEPTH, MAX_NODES, End, decode_record
 
 GOOD = {"n": 1, "op": "end", "t": 5, "m": 6, "kind": "task", "wf": "a/b", "id": "fit/1", "status": "finished"}
 
