@@ -21,7 +21,7 @@ from edge.bodies import read_body
 from edge.errors import RequestError
 from edge.listening import LOOPBACK_HOSTS
 
-from . import documents, same_states, triples
+from . import documents, same_states, settling, triples
 from .errors import DocumentError, StoreError, StoreRejected, StoreUnavailable
 from .ontology import as_ntriples, classes
 from .ontology_routes import router as ontology_router
@@ -52,6 +52,8 @@ class Parts:
         self.triples = Counter("pllib_manager_triples", "triples sent to the store", registry=self.registry)
         self.refused = Counter("pllib_manager_refused", "documents refused", registry=self.registry)
         self.loading = Histogram("pllib_manager_store_seconds", "time of one commit", registry=self.registry)
+        what = "time to make good what follows from the sessions and points of one commit"
+        self.settling = Histogram("pllib_manager_settling_seconds", what, registry=self.registry)
 
 
 def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -123,6 +125,8 @@ def _add_routes(app: FastAPI) -> None:
         with parts.loading.time():
             await parts.store.load(text, count)
             count += await same_states.join(parts.store, parts.settings.base, decoded)
+        with parts.settling.time():
+            count += await settling.settle(parts.store, parts.settings.base, decoded)
         parts.documents.inc(len(groups))
         parts.triples.inc(count)
         return answer({"documents": len(groups), "triples": count})

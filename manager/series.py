@@ -1,4 +1,4 @@
-"""Points of series as literals, and what is the latest, least and greatest of them. Pure functions."""
+"""Points of series: checked, as literals, and what they come to. Pure functions."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from itertools import accumulate
 
 import msgspec
 
+from pllib.provml.settled import Extent, extent
+
 from .documents import Points
 from .errors import DocumentError
-from .terms import json_text_literal, time_literal
+from .terms import json_literal_of_plain, time_literal
 
 MOST = 2**53
 """Integers below it are the same number to every reader of JSON."""
@@ -18,7 +20,7 @@ _encoder = msgspec.json.Encoder()
 
 def points_literal(points: Points) -> str:
     """The ``rdf:JSON`` literal of points: canonical, so that the same points are the same literal."""
-    return json_text_literal(_encoder.encode(points).decode())
+    return json_literal_of_plain(_encoder.encode(points).decode())
 
 
 def check_points(points: Points, field: str) -> None:
@@ -36,3 +38,9 @@ def check_points(points: Points, field: str) -> None:
     times = [*accumulate(points.times)]
     time_literal(min(times), f"{field}.times")
     time_literal(max(times), f"{field}.times")
+
+
+def extent_of(points: Points) -> Extent:
+    """What points that were checked come to."""
+    steps, times = [*accumulate(points.steps)], [*accumulate(points.times)]
+    return extent(points.by, points.first, steps, times, points.values)

@@ -6,7 +6,7 @@ beside its transactions; the adapter uses it for large groups, where it is the f
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import httpx
 
@@ -18,6 +18,18 @@ MAX_TOLD = 500
 NOT_NOW = (401, 403, 404, 405, 408, 425, 429)
 """Answers below 500 that blame the set-up or the moment, not the triples."""
 KINDS = ("oxigraph", "sparql")
+
+
+class Term(NamedTuple):
+    """A term of an answer: its text, and the IRI of its type where it is a literal that has one."""
+
+    text: str
+    datatype: str = ""
+
+    @staticmethod
+    def of(json: dict[str, str]) -> Term:
+        """From SPARQL's JSON results."""
+        return Term(json["value"], json.get("datatype", ""))
 
 
 class TripleStore(Protocol):
@@ -34,11 +46,17 @@ class TripleStore(Protocol):
             StoreRejected: the store refused them.
         """
 
+    async def update(self, update: str) -> None:
+        """Carries out a SPARQL UPDATE; returns when it is committed, all of it or nothing. Raises as ``load``."""
+
     async def ask(self, query: str) -> bool:
         """The answer to a SPARQL ASK. Raises as ``load``."""
 
     async def select(self, query: str) -> list[dict[str, str]]:
         """The rows of a SPARQL SELECT: the text of each term by its variable. Raises as ``load``."""
+
+    async def terms(self, query: str) -> list[dict[str, Term]]:
+        """The same with the kind of each term. Raises as ``load``."""
 
     async def close(self) -> None:
         """Lets go of connections."""
@@ -48,7 +66,7 @@ class SparqlStore:
     """A SPARQL 1.1 server.
 
     Args:
-        url: its root; ``/query`` and ``/store`` are below it.
+        url: its root; ``/query``, ``/update`` and ``/store`` are below it.
         kind: ``oxigraph`` to use its bulk loader, ``sparql`` for the protocols alone.
         timeout: seconds until an answer is given up.
     """
@@ -66,6 +84,10 @@ class SparqlStore:
         headers = {"Content-Type": "application/n-triples"}
         await self._send("POST", f"{self.url}/store{mode}", content=ntriples, headers=headers)
 
+    async def update(self, update: str) -> None:
+        headers = {"Content-Type": "application/sparql-update"}
+        await self._send("POST", f"{self.url}/update", content=update.encode(), headers=headers)
+
     async def ask(self, query: str) -> bool:
         try:
             return bool((await self._query(query))["boolean"])
@@ -73,9 +95,12 @@ class SparqlStore:
             raise StoreRejected(f"{self.url} does not answer as a SPARQL server does") from error
 
     async def select(self, query: str) -> list[dict[str, str]]:
+        return [{name: term.text for name, term in row.items()} for row in await self.terms(query)]
+
+    async def terms(self, query: str) -> list[dict[str, Term]]:
         try:
             rows = (await self._query(query))["results"]["bindings"]
-            return [{name: term["value"] for name, term in row.items()} for row in rows]
+            return [{name: Term.of(term) for name, term in row.items()} for row in rows]
         except (KeyError, TypeError, AttributeError) as error:
             raise StoreRejected(f"{self.url} does not answer as a SPARQL server does") from error
 

@@ -21,6 +21,7 @@ from .documents import TypedLiteral, Value
 from .errors import DocumentError
 
 _EPOCH = datetime(1970, 1, 1)  # in UTC; a zone would cost time
+_MICROSECOND = timedelta(microseconds=1)
 _EARLIEST = -62_135_596_800_000_000
 _LATEST = 253_402_300_799_999_999
 _ESCAPED = re.compile(r'["\\\x00-\x1f\x7f\ufffe\uffff]')
@@ -74,6 +75,17 @@ def time_literal(microseconds: int, field: str = "time") -> str:
     return f'"{(_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")}Z{_TIME}'
 
 
+def microseconds(text: str) -> int:
+    """Microseconds since 1970-01-01 UTC of an ``xsd:dateTime`` with a zone, as a store gives it back.
+
+    Raises:
+        ValueError: it is none.
+    """
+    # Stores leave out zeros at the end of a second, which older Pythons need.
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return (moment.replace(tzinfo=None) - (moment.utcoffset() or timedelta()) - _EPOCH) // _MICROSECOND
+
+
 def json_literal(value: Any, field: str = "value") -> str:
     """An ``rdf:JSON`` literal.
 
@@ -81,14 +93,14 @@ def json_literal(value: Any, field: str = "value") -> str:
         DocumentError: too deep, or with integers that JSON readers would not agree on.
     """
     try:
-        return json_text_literal(orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode())
+        return text_literal(orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()) + _JSON
     except orjson.JSONEncodeError as error:
         raise DocumentError(field, f"no JSON that can be kept: {error}", _NO_JSON) from error
 
 
-def json_text_literal(text: str) -> str:
-    """An ``rdf:JSON`` literal of text that is JSON."""
-    return text_literal(text) + _JSON
+def json_literal_of_plain(text: str) -> str:
+    """An ``rdf:JSON`` literal of JSON text with no backslash and no control character in it."""
+    return '"' + text.replace('"', '\\"') + '"' + _JSON
 
 
 def literal(value: Value) -> str:

@@ -137,7 +137,8 @@ def shared_run(rank: int = 0, first: int = 0) -> list[Json]:
     context = {"session": f"{rank:032x}-{first + 2}"}
     at = 1000 * rank
     return [
-        begin(first, RUN, None, "workflow", at=at, stage="learning", study="digits", rank=rank, within={"wf": TRAIN, "id": "fit/1"}, **session),
+        begin(first, RUN, None, "workflow", at=at, stage="learning", study="digits", rank=rank,
+              within={"wf": TRAIN, "id": "fit/1"}, **session),
         add(first + 1, RUN, None, "workflow", at=at + 1, used={"lr": value(0.1, "hyperparameter")}, meta={"tag": "a"}),
         begin(first + 2, RUN, "training/0", at=at + 2, stage="training", up=None, rank=rank, **context),
         add(first + 3, RUN, "training/0", at=at + 3, generated={"note": "x"}, links={"prepare/0": ["data"]}),
