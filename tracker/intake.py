@@ -48,6 +48,7 @@ class Intake:
         self._metrics = metrics
         self._producers = producers
         self._known = Known()
+        self._earlier = validation.Earlier()
 
     def forget_what_is_known(self) -> None:
         """Says plans, stores and agents again from now on; for when entries that said them were given up."""
@@ -91,7 +92,7 @@ class Intake:
         """What is not as planned in a record. Raises ``NotAsPlanned`` where that is an error."""
         if validate == "off":
             return []
-        findings = validation.check_native(record, self._specifications)
+        findings = validation.check_native(record, self._specifications, self._earlier)
         if findings and validate == "error":
             raise NotAsPlanned(findings)
         return [finding.told("W") for finding in findings]

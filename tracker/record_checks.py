@@ -12,7 +12,7 @@ from pllib.provml import iris
 from .errors import RecordError
 from .identity import INT64, canonical
 from .values import Among, Data, Reference, Tagged, Value
-from .wire import EARLIEST, LATEST, MOST, ActivityRecord, Add, Begin, End, Points, Timed, ValuesRecord
+from .wire import EARLIEST, LATEST, MOST, ActivityRecord, Add, Begin, End, Points, ValuesRecord
 
 # Lengths of percent-encoded parts, so that no id gets longer than the manager takes (16,384).
 MAX_NAME = 4096
@@ -57,8 +57,6 @@ def _check_what_is_said(record: ValuesRecord) -> None:
         _check_names("$.links", names, MAX_NAME)
     if isinstance(record, (End, Add)) and record.generated:
         _check_generated(record.generated)
-    if isinstance(record, Timed) and record.session is not None:
-        check_part("$.session", record.session, MAX_NAME)
     if isinstance(record, Begin):
         _check_begin(record)
 

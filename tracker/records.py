@@ -110,11 +110,11 @@ _FIXES = {
     "as": "use " + ", ".join(Meaning.__args__),  # type: ignore[attr-defined]
     "$": "use value, float, int, datetime, bytes, json, summary, data, ref or among",
     "v": "see docs/reference/capture-format.md, Values",
-    "session": "give a text that no other session has, {producer}-{n of the begin}",
+    "session": "give a text of at most 200 characters that no other session has, {producer}-{n of the begin}",
     "rank": "give the number of the process in its job, from 0",
     "within": 'give {"wf": "{workflow}/{execution}", "id": "{name}/{number}"}, id for an activity in it',
     "series": "give the name of the series",
-    "unit": "give a text of 1 to 200 characters",
+    "unit": "give the unit as a text, such as s or %",
     "first": "give how many points of this series the producer sent before",
     "steps": f"give 1 to {MAX_POINTS:,} integers, each less the one before it",
     "times": f"give 1 to {MAX_POINTS:,} integers: microseconds since 1970-01-01 UTC, each less the one before it",

@@ -6,12 +6,13 @@ that is for whoever asked.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from .identity import canonical, first_part
 from .names import Specifications
-from .records import Begin, End, Record
+from .records import ActivityRecord, Add, Begin, End, Points, Record
 from .specifications import AttributeForm, Direction, Specification
 from .values import Among, Data, Float, Integer, Reference, Structure, Summary, Tagged, Valued
 
@@ -40,7 +41,12 @@ class Finding(NamedTuple):
 
 
 def check(
-    record: Begin | End, specification: Specification, *, complete: bool = False, skipped: Collection[str] = ()
+    record: ActivityRecord,
+    specification: Specification,
+    *,
+    complete: bool = False,
+    skipped: Collection[str] = (),
+    before: Collection[str] = (),
 ) -> list[Finding]:
     """What is not as planned in one record.
 
@@ -48,6 +54,7 @@ def check(
         record: of a workflow whose specification is ``specification``.
         complete: whether the record has all inputs (a begin) or all outputs (an end), so that a missing one is missing.
         skipped: names in it that are not looked at.
+        before: names of outputs that came before the end.
     """
     if record.id is None or record.kind == "workflow":
         return []
@@ -58,28 +65,64 @@ def check(
     if (transformation, "inputs") not in specification.planned:
         told = f"{quoted(transformation)} is no transformation of the specification"
         return [Finding("102", "unknown_transformation", told)]
-    direction: Direction = "outputs" if isinstance(record, End) else "inputs"
-    checked = _Checked(specification, transformation, direction)
-    values = record.generated if isinstance(record, End) else record.used
-    found = list(checked.values({name: value for name, value in values.items() if name not in skipped}))
-    if isinstance(record, End):
-        found.extend(_Checked(specification, transformation, "inputs").values(record.used))
-    if complete:
-        linked = [name for names in record.links.values() for name in names] if isinstance(record, Begin) else []
-        found.extend(checked.missing([*values, *linked]))
+    inputs, outputs = (_Checked(specification, transformation, direction) for direction in ("inputs", "outputs"))
+    made, used = _values(record)
+    found = [*outputs.values(_without(made, skipped)), *inputs.values(_without(used, skipped))]
+    if complete and isinstance(record, End):
+        found.extend(outputs.missing([*made, *before]))
+    elif complete and isinstance(record, Begin):
+        found.extend(inputs.missing([*used, *(name for names in record.links.values() for name in names)]))
     return found
 
 
-def check_native(record: Record, specifications: Specifications) -> list[Finding]:
+def _values(record: ActivityRecord) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """What a record says was generated, and what was used; of a series its first point stands for all."""
+    if isinstance(record, Points):
+        first = record.values[0]
+        return {record.series: float(first) if isinstance(first, str) else first}, {}
+    if isinstance(record, (End, Add)):
+        return record.generated, record.used
+    return {}, record.used if isinstance(record, Begin) else {}
+
+
+def _without(values: Mapping[str, Any], skipped: Collection[str]) -> Mapping[str, Any]:
+    return {name: value for name, value in values.items() if name not in skipped} if skipped else values
+
+
+class Earlier:
+    """Names of outputs that came before the end of their activity, in a bounded memory.
+
+    Args:
+        limit: activities that are remembered; the ones not heard of for longest make room.
+    """
+
+    def __init__(self, limit: int = 10_000) -> None:
+        self._limit = limit
+        self._names: OrderedDict[tuple[str, str | None], set[str]] = OrderedDict()
+
+    def note(self, record: ActivityRecord) -> Collection[str]:
+        """Remembers the outputs in a record; the names of all that came so far of its activity."""
+        key = record.wf, record.id
+        names = self._names.pop(key, set())
+        names.update(_values(record)[0])
+        if names and not isinstance(record, End):
+            self._names[key] = names
+            if len(self._names) > self._limit:
+                self._names.popitem(last=False)
+        return names
+
+
+def check_native(record: Record, specifications: Specifications, earlier: Earlier) -> list[Finding]:
     """What is not as planned in a capture record, by the specification of its workflow that is in force.
 
-    An end has all that was generated; inputs may come with the end, so a missing one is not told.
+    An end has all that was generated, but for what came before; inputs may come with the end, so a missing one is not told.
     """
-    if not isinstance(record, (Begin, End)):
+    if not isinstance(record, ActivityRecord):
         return []
+    before = earlier.note(record)
     specification = specifications.workflow(first_part(canonical(record.wf))).specification
     finished = isinstance(record, End) and record.status == "finished"
-    return check(record, specification, complete=finished)
+    return check(record, specification, complete=finished, before=before)
 
 
 class _Checked(NamedTuple):

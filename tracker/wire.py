@@ -69,7 +69,7 @@ class Timed(ValuesRecord, kw_only=True):
     timed: ClassVar[bool] = True
     """Whether ``t`` is when it began or ended; another format may not say when."""
 
-    session: Optional[Text] = None
+    session: Optional[Annotated[str, Meta(min_length=1, max_length=200)]] = None
 
 
 class Within(Struct, gc=False):
@@ -117,7 +117,7 @@ class Points(ActivityRecord, tag="points", kw_only=True):
 
     series: Text
     meaning: Optional[Meaning] = field(default=None, name="as")
-    unit: Optional[Annotated[str, Meta(min_length=1, max_length=200)]] = None
+    unit: Optional[Text] = None
     telemetry: bool = False
     rank: Optional[Rank] = None
     first: Annotated[int, Meta(ge=0, lt=MOST)]

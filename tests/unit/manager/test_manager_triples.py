@@ -25,6 +25,9 @@ BASE = "http://example.org/id/"
 Json = Any
 Triple = tuple[str, str, str]
 
+BY = "0123456789abcdef" * 2
+POINTS: Json = {"times": [5, -1], "values": [0.5, "NaN"], "steps": [-1, 2], "first": 7, "rank": 0, "by": BY}
+
 EVERY_FIELD: dict[str, dict[str, Json]] = {
     "activities": {
         "id": "execution/w/1/fit/2",
@@ -43,6 +46,10 @@ EVERY_FIELD: dict[str, dict[str, Json]] = {
         "stdout": "out",
         "stderr": "err",
         "metadata": {"m": 1},
+        "within": "execution/o/1",
+        "sessionOf": "execution/w/1/fit/1",
+        "rank": 3,
+        "resumes": True,
     },
     "entities": {
         "id": "data/s/k/v1",
@@ -56,6 +63,8 @@ EVERY_FIELD: dict[str, dict[str, Json]] = {
         "version": "v1",
         "path": "/p",
         "size": 77,
+        "unit": "s",
+        "points": [POINTS],
     },
     "agents": {
         "id": "agent/process/9",
@@ -145,6 +154,10 @@ def test_all_properties_are_those_of_the_reference() -> None:
         (task, PROVLAKE + "stdout", "out"),
         (task, PROVLAKE + "stderr", "err"),
         (task, PROVLAKE + "metadata", '{"m":1}'),
+        (task, PROVLAKE + "within", BASE + "execution/o/1"),
+        (task, PROVLAKE + "sessionOf", BASE + "execution/w/1/fit/1"),
+        (task, PROVLAKE + "rank", "3"),
+        (task, PROVLAKE + "resumes", "true"),
         (value, RDF + "type", "https://w3id.org/pllib/prov-ml#Model"),
         (value, PROV + "wasDerivedFrom", BASE + "workflow/w/attribute/model"),
         (value, PROV + "value", "k"),
@@ -155,6 +168,12 @@ def test_all_properties_are_those_of_the_reference() -> None:
         (value, PROVLAKE + "version", "v1"),
         (value, PROVLAKE + "path", "/p"),
         (value, PROVLAKE + "size", "77"),
+        (value, PROVLAKE + "unit", "s"),
+        (
+            value,
+            PROVLAKE + "points",
+            f'{{"by":"{BY}","first":7,"rank":0,"steps":[-1,2],"times":[5,-1],"values":[0.5,"NaN"]}}',
+        ),
         (agent, RDF + "type", PROV + "SoftwareAgent"),
         (agent, RDFS + "label", "agent"),
         (agent, PROV + "actedOnBehalfOf", BASE + "agent/person/bo"),
@@ -303,3 +322,31 @@ def test_the_memory_of_iris_is_bounded() -> None:
     lines = writer.lines(Document(activities=[Activity("a", used=used)]))
     assert len(lines) == CACHE_SIZE + 10
     assert len(writer._iris) < CACHE_SIZE
+
+
+def test_points_are_one_canonical_literal() -> None:
+    """However they were written, in whatever order of the fields."""
+    plain = f'{{"by":"{BY}","first":0,"steps":[1,0],"times":[5,0],"values":[100000.0,-0.0]}}'
+    other = f'{{"values":[1e5,-0.0E0],"times":[5,0],"steps":[1,-0],"first":0, "by":"{BY}"}}'
+    document = f'{{"entities":[{{"id":"a","points":[{plain},{other}]}}]}}'
+    text, count = join([Writer(BASE, classes()).lines(decode_document(document.encode()))])
+    assert count == 1
+    (quad,) = pyoxigraph.parse(text, pyoxigraph.RdfFormat.N_TRIPLES)
+    assert quad.object == pyoxigraph.Literal(plain, datatype=pyoxigraph.NamedNode(RDF + "JSON"))
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "words"),
+    [
+        ({"steps": [1]}, "points[1].values", "1 steps, 2 times and 2 values"),
+        ({"steps": [2**53 - 1, 1]}, "points[1].steps", "a step beyond 2^53"),
+        ({"steps": [0, -(2**53)]}, "points[1].steps", "a step beyond 2^53"),
+        ({"times": [0, 10**18]}, "points[1].times", "no time between the years 1 and 9999"),
+        ({"times": [-(10**18), 10**18]}, "points[1].times", "no time between the years 1 and 9999"),
+    ],
+)
+def test_points_that_cannot_be(change: Json, field: str, words: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        written({"entities": [{"id": "b"}, {"id": "a", "points": [POINTS, {**POINTS, **change}]}]})
+    assert caught.value.field == "entities[1]." + field
+    assert words in caught.value.message

@@ -63,10 +63,32 @@ USED = st.dictionaries(NAMES, st.one_of(PLAIN, DATA, REFERENCES, AMONG), max_siz
 GENERATED = st.dictionaries(NAMES, st.one_of(PLAIN, DATA), max_size=4)
 LINKS = st.dictionaries(TASKS, st.lists(NAMES, min_size=1, max_size=2), max_size=2)
 
+POINT = st.tuples(
+    st.integers(-3, 3),
+    st.integers(0, 9),
+    st.one_of(st.integers(-3, 3), st.floats(width=32, allow_nan=False, allow_infinity=False), st.just("NaN")),
+)
+POINTS = st.builds(
+    lambda points, name, first, more: {
+        **{"op": "points", "series": name, "first": first, **more},
+        **{
+            key: list(numbers)
+            for key, numbers in zip(("steps", "times", "values"), zip(*points, strict=True), strict=True)
+        },
+    },
+    st.lists(POINT, min_size=1, max_size=3),
+    st.sampled_from(["loss", "acc", "cpu/0"]),
+    st.integers(0, 5),
+    st.fixed_dictionaries(
+        {}, optional={"rank": st.integers(0, 3), "unit": st.just("s"), "as": MEANINGS, "telemetry": st.just(True)}
+    ),
+)
+SERIES = st.lists(POINTS, max_size=3)
+
 
 @st.composite
 def runs(draw: st.DrawFn) -> list[Json]:
-    """All records of one process: what it is, a workflow execution, some tasks with begin and end, a gap."""
+    """All records of one process: what it is, a workflow execution, some tasks from begin to end, a gap."""
     wf = "train/9f-1"
     base = {"t": 1_700_000_000_000_000, "m": 5}
     records: list[Json] = [
@@ -86,14 +108,21 @@ def runs(draw: st.DrawFn) -> list[Json]:
             )
         )
         end = {"op": "end", "kind": kind, "wf": wf, "id": task, "status": "finished", "match": draw(st.booleans())}
-        records += [begin, {**end, "generated": draw(GENERATED), "used": draw(USED)}]
+        end |= {"generated": draw(GENERATED), "used": draw(USED)}
+        if draw(st.booleans()):
+            begin["session"] = end["session"] = f"0-{len(records)}"
+            begin |= draw(st.fixed_dictionaries({}, optional={"rank": st.integers(0, 3), "resumes": st.just(True)}))
+        add = {"op": "add", "kind": kind, "wf": wf, "id": task, "generated": draw(GENERATED), "links": draw(LINKS)}
+        records += [begin, end, add, *({**each, "kind": kind, "wf": wf, "id": task} for each in draw(SERIES))]
     return [{"n": n, **base, **record} for n, record in enumerate(records)]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(runs(), st.data())
 def test_the_same_is_said_in_any_order(say: Any, run: list[Json], data: st.DataObject) -> None:
-    CAPTURES.validate({"version": 1, "producer": "0" * 32, "records": run})
+    CAPTURES.validate(
+        {"version": 1, "producer": "0" * 32, "records": [one for one in run if one["op"] not in ("add", "points")]}
+    )
     whole = say.convert(run)
     DOCUMENTS.validate({"version": 1, "documents": [whole]})
 
