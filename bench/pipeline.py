@@ -24,31 +24,35 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 @contextlib.contextmanager
 def stack() -> Iterator[dict[str, str]]:
     """Addresses of a stack of services of its own, on free ports, in a folder that goes away."""
-    with tempfile.TemporaryDirectory(prefix="pllib-bench-") as folder:
-        ready = Path(folder) / "ready.json"
-        ports = [
-            word for name in ("tracker", "manager", "query", "store") for word in (f"--{name}-port", str(_free_port()))
-        ]
-        command = [sys.executable, "-m", "deploy", "up", "--data", folder + "/data", "--ready-file", str(ready), *ports]
-        process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL)
-        try:
-            deadline = time.monotonic() + 90
-            while not ready.exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit("the services did not start")
-                time.sleep(0.1)
-            from deploy.state import read_run
-
-            run = read_run(Path(folder) / "data")
-            if run is None:
-                raise SystemExit("the services did not say where they are")
-            yield run.urls
-        finally:
-            process.terminate()
-            process.wait(60)
+    with tempfile.TemporaryDirectory(prefix="pllib-bench-") as folder, stack_in(Path(folder)) as urls:
+        yield urls
 
 
-def _free_port() -> int:
+@contextlib.contextmanager
+def stack_in(folder: Path) -> Iterator[dict[str, str]]:
+    """The same in a folder that stays; its data are in ``data`` there."""
+    ready = folder / "ready.json"
+    ports = [word for name in ("tracker", "manager", "query", "store") for word in (f"--{name}-port", str(free_port()))]
+    command = [sys.executable, "-m", "deploy", "up", "--data", str(folder / "data"), "--ready-file", str(ready), *ports]
+    process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 90
+        while not ready.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit("the services did not start")
+            time.sleep(0.1)
+        from deploy.state import read_run
+
+        run = read_run(folder / "data")
+        if run is None:
+            raise SystemExit("the services did not say where they are")
+        yield run.urls
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
