@@ -6,9 +6,10 @@ from typing import Annotated, Any, Optional
 
 from fastapi import APIRouter, Query, Request
 
+from pllib.provml.vocabulary import SPARQL_PREFIXES
 from query_engine import models
 from query_engine.binding import Iri
-from query_engine.descriptions import Description, count_subjects, describe, expand
+from query_engine.descriptions import Description, describe, expand
 from query_engine.errors import BadParameter, NotFound
 from query_engine.models import Agent, AgentDetail
 from query_engine.paging import CursorParameter, Limit, Listing, Page
@@ -29,6 +30,9 @@ _PROPERTIES = (
     "provlake:lost",
     "prov:actedOnBehalfOf",
 )
+# A session is a part of an activity that is counted already.
+_ACTIVITIES = f"""{SPARQL_PREFIXES}SELECT (COUNT(?a) AS ?n) WHERE {{
+  VALUES ?agent {{}} ?a prov:wasAssociatedWith ?agent FILTER NOT EXISTS {{ ?a provlake:sessionOf ?whole }} }}"""
 
 
 @router.get("/agents")
@@ -57,7 +61,7 @@ async def get_agent(id: str, read: Read) -> AgentDetail:
     said = (await describe(read.store, [iri.value], _PROPERTIES))[iri.value]
     if not said:
         raise NotFound(f"there is no agent with the id {read.names.id(iri.value)!r}", field="id")
-    counts = await count_subjects(read.store, [iri.value], "prov:wasAssociatedWith")
+    (counted,) = await read.store.select(_ACTIVITIES, agent=iri)
     pid = json_value(said, "provlake:pid")
     return AgentDetail.model_validate(
         {
@@ -70,7 +74,7 @@ async def get_agent(id: str, read: Read) -> AgentDetail:
             "acted_for": ids(read.names, said.iris("prov:actedOnBehalfOf")),
             "software": ids(read.names, said.iris("provlake:ran")),
             "lost": [term.json for term in said.all("provlake:lost")],
-            "activities": counts.get(iri.value, 0),
+            "activities": counted["n"].python,
         }
     )
 
