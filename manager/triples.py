@@ -175,7 +175,7 @@ class Writer:
             self._series(subject, item, found)
 
     def _series(self, subject: str, item: Entity, found: list[str]) -> None:
-        """A series: one triple for all points that were sent together (docs/decisions/0014)."""
+        """A series: one triple for all points that were sent together (docs/reference/rdf-model.md)."""
         _texts(subject, {"unit": item.unit}, found)
         for index, points in enumerate(item.points):
             check_points(points, f"points[{index}]")

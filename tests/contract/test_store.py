@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from manager.errors import StoreRejected, StoreUnavailable
-from manager.store import BULK_FROM, KINDS, SparqlStore
+from manager.store import BULK_FROM, KINDS, SparqlStore, Term
+from pllib.provml.vocabulary import XSD
 from tests.provenance.oxigraph import Oxigraph
 
 SMALL, BULK = 3, BULK_FROM + 1
@@ -172,3 +173,37 @@ def test_what_was_committed_outlives_a_kill(
         assert stored(server, name) == set(lines(name, size))
     finally:
         server.end()
+
+
+def test_an_update_takes_out_and_puts_in_at_once(server: Oxigraph, kind: str, name: str) -> None:
+    async def act(store: SparqlStore) -> None:
+        await store.load(text(lines(name, 3)), 3)
+        removed, added = lines(name, 3)[:2], [f'<{name}> <urn:p> "ä \\"q\\" \\\\"@de .']
+        parts = " ".join(removed), " ".join(added)
+        copy = f"INSERT {{ <{name}> <urn:q> ?o }} WHERE {{ <{name}> <urn:p> ?o }}"
+        await store.update(f"DELETE DATA {{ {parts[0]} }} ; INSERT DATA {{ {parts[1]} }} ; {copy}")
+        found = {row["o"].text for row in await store.terms(f"SELECT ?o {{ <{name}> <urn:q> ?o }}")}
+        assert found == {"2", 'ä "q" \\'}
+        with pytest.raises(StoreRejected):
+            await store.update(f"INSERT DATA {{ <{name}> <urn:r> 1 }} ; DELETE NONSENSE")
+        assert not await store.ask(f"ASK {{ <{name}> <urn:r> ?o }}")
+
+    run(server.url, kind, act)
+
+
+def test_terms_have_their_types(server: Oxigraph, kind: str, name: str) -> None:
+    async def act(store: SparqlStore) -> None:
+        await store.load(f'<{name}> <urn:p> "1"^^<{XSD}integer> .\n<{name}> <urn:p> "a" .\n'.encode(), 2)
+        found = {row["o"] for row in await store.terms(f"SELECT ?o {{ <{name}> <urn:p> ?o }}")}
+        assert found == {Term("1", XSD + "integer"), Term("a")}
+        assert await store.terms("SELECT ?o { <urn:nothing> <urn:p> ?o }") == []
+
+    run(server.url, kind, act)
+
+
+def test_an_update_of_a_store_that_is_away(kind: str, free_port: Callable[[], int]) -> None:
+    async def act(store: SparqlStore) -> None:
+        with pytest.raises(StoreUnavailable):
+            await store.update("INSERT DATA { <urn:a> <urn:b> 1 }")
+
+    run(f"http://127.0.0.1:{free_port()}", kind, act)
