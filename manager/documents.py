@@ -71,6 +71,7 @@ class Entity(Struct, frozen=True, forbid_unknown_fields=True):
     version: str | UnsetType = UNSET
     path: str | UnsetType = UNSET
     size: int | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
 
 
 class Agent(Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,6 +101,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     databaseSchemas: list[str] = []
     databases: list[str] = []
     dataStores: list[str] = []
+    metadata: dict[str, Any] | UnsetType = UNSET
 
 
 class Store(Struct, frozen=True, forbid_unknown_fields=True):

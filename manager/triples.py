@@ -157,6 +157,8 @@ class Writer:
             _texts(subject, {"key": item.key, "version": item.version, "path": item.path}, found)
         if item.size is not UNSET:
             found.append(f"{subject} {_own('size')} {integer_literal(item.size)} .")
+        if item.metadata is not UNSET:
+            _objects(subject, {"metadata": item.metadata}, found)
 
     def _agent(self, item: Agent, found: list[str]) -> None:
         subject = self._start(item, found)
@@ -181,6 +183,7 @@ class Writer:
         self._links(f"{subject} {_own('hasDatabaseSchema')}", item.databaseSchemas, found)
         self._links(f"{subject} {_own('hasDatabase')}", item.databases, found)
         self._links(f"{subject} {_own('hasDataStore')}", item.dataStores, found)
+        _objects(subject, {"metadata": item.metadata}, found)
 
     def _store(self, item: Store, found: list[str]) -> None:
         subject = self._start(item, found)

@@ -56,6 +56,7 @@ EVERY_FIELD: dict[str, dict[str, Json]] = {
         "version": "v1",
         "path": "/p",
         "size": 77,
+        "metadata": {"m": 2},
     },
     "agents": {
         "id": "agent/process/9",
@@ -83,6 +84,7 @@ EVERY_FIELD: dict[str, dict[str, Json]] = {
         "databaseSchemas": ["store/s/database/d/database-schema/p"],
         "databases": ["store/s/database/d"],
         "dataStores": ["store/s/plan"],
+        "metadata": {"m": 3},
     },
     "stores": {
         "id": "store/s",
@@ -155,6 +157,7 @@ def test_all_properties_are_those_of_the_reference() -> None:
         (value, PROVLAKE + "version", "v1"),
         (value, PROVLAKE + "path", "/p"),
         (value, PROVLAKE + "size", "77"),
+        (value, PROVLAKE + "metadata", '{"m":2}'),
         (agent, RDF + "type", PROV + "SoftwareAgent"),
         (agent, RDFS + "label", "agent"),
         (agent, PROV + "actedOnBehalfOf", BASE + "agent/person/bo"),
@@ -176,6 +179,7 @@ def test_all_properties_are_those_of_the_reference() -> None:
         (plan, PROVLAKE + "hasDatabaseSchema", BASE + "store/s/database/d/database-schema/p"),
         (plan, PROVLAKE + "hasDatabase", BASE + "store/s/database/d"),
         (plan, PROVLAKE + "hasDataStore", BASE + "store/s/plan"),
+        (plan, PROVLAKE + "metadata", '{"m":3}'),
         (store, PROV + "wasDerivedFrom", BASE + "store/s/plan"),
         (store, RDF + "type", PROVLAKE + "DataStoreInstance"),
         (store, RDFS + "label", "store"),
