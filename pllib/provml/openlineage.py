@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 from urllib.parse import unquote, urlsplit
 
 _SCP = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)")
@@ -54,3 +54,19 @@ def code_store(repository: str) -> Optional[str]:
     path = path.strip("/")
     path = path[: -len(".git")] if path.endswith(".git") else path
     return f"git:{host}/{path}" if host and path else None
+
+
+METADATA = "openlineage "
+"""What the key begins with under which an event is kept in the metadata of what it is about."""
+OMITTED = "pllib_omittedBytes"
+"""Stands in a part of an event that was too large to be kept, with its size."""
+
+
+def without_omitted(event: Any) -> Any:
+    """An event as it was kept, without the parts of which only the size is known."""
+    if isinstance(event, list):
+        return [without_omitted(each) for each in event]
+    if not isinstance(event, dict):
+        return event
+    found = event.items()
+    return {name: without_omitted(part) for name, part in found if not (isinstance(part, dict) and OMITTED in part)}

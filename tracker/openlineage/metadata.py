@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from pllib.provml.openlineage import METADATA, OMITTED
+
 from .events import Event
 
 Json = Any
@@ -15,8 +17,6 @@ MAX_FACET_BYTES = 65_536
 """Of a facet that is kept; of a larger one only where it came from and its size."""
 MAX_EVENT_BYTES = 1_000_000
 """Of an event that is kept; in a larger one the facets of datasets, and then the datasets, are left out."""
-OMITTED = "pllib_omittedBytes"
-"""Stands in what was left out."""
 
 _encode = msgspec.json.Encoder().encode
 _FACETS = frozenset(("facets", "inputFacets", "outputFacets"))
@@ -24,7 +24,7 @@ _FACETS = frozenset(("facets", "inputFacets", "outputFacets"))
 
 def kept(event: Event) -> dict[str, Json]:
     """Metadata of what the event is about: under a key of its own, so that those of several events stand side by side."""
-    return {f"openlineage {event.record['eventTime']} {event.type}": _bounded(event.record)}
+    return {f"{METADATA}{event.record['eventTime']} {event.type}": _bounded(event.record)}
 
 
 def _bounded(record: Mapping[str, Json]) -> Json:
