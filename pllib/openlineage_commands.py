@@ -7,8 +7,8 @@ import json
 import os
 import sys
 import time
-from typing import Any, Callable, Dict, Iterable, Iterator, Optional, TextIO
-from urllib.parse import urlsplit
+from typing import Any, Callable, Dict, Iterable, Iterator, Optional, TextIO, Tuple
+from urllib.parse import SplitResult, urlsplit
 
 from ._version import __version__
 from .command_line import add_command
@@ -119,6 +119,20 @@ def _key(path: Optional[str]) -> Optional[str]:
     return key
 
 
+def _address(url: str) -> Tuple[SplitResult, str, Optional[int]]:
+    """An address, its host, and the port where it names one. Raises ``ConfigurationError``, which does not repeat a password."""
+    if "@" in url:
+        raise ConfigurationError("--to: leave name and password out, and give the key with --api-key-file")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"--to: {url!r} is no address: {error}") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isascii() or not url.isprintable():
+        raise ConfigurationError(f"--to: {url!r} is no address: write http://HOST:PORT")
+    return parts, parts.hostname, port
+
+
 class Backend:
     """Takes OpenLineage events over HTTP.
 
@@ -141,14 +155,7 @@ class Backend:
         ca: Optional[str] = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        try:
-            parts, port = urlsplit(url), urlsplit(url).port
-        except ValueError as error:
-            raise ConfigurationError(f"--to: {url!r} is no address: {error}") from error
-        if parts.scheme not in ("http", "https") or not parts.hostname or not url.isascii() or not url.isprintable():
-            raise ConfigurationError(f"--to: {url!r} is no address: write http://HOST:PORT")
-        if parts.username is not None:
-            raise ConfigurationError("--to: leave name and password out, and give the key with --api-key-file")
+        parts, host, port = _address(url)
         self.name = f"{parts.scheme}://{parts.netloc}"
         path = parts.path if parts.path.strip("/") else PATH
         lines = [
@@ -165,7 +172,7 @@ class Backend:
             import ssl
 
             tls = ssl.create_default_context(cafile=ca)
-        self._connection = Connection(parts.hostname, port or (443 if tls else 80), timeout, tls)
+        self._connection = Connection(host, port or (443 if tls else 80), timeout, tls)
 
     def send(self, event: Event) -> None:
         """Posts one event; it was taken when this returns.
