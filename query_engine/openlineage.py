@@ -23,6 +23,7 @@ router = APIRouter(prefix="/v1", tags=["executions"])
 Json = Any
 
 _MOST_VALUES = 50_000
+_BATCH = 2000
 _WITHIN = "provlake:within"
 _VALUES = f"""{SPARQL_PREFIXES}SELECT ?a ?role ?value WHERE {{
   {{ VALUES ?a {{}} ?a prov:used ?value BIND("used" AS ?role) }} UNION
@@ -58,7 +59,9 @@ async def list_events(
         raise NotFound(f"there is no workflow execution with the id {read.names.id(iri.value)!r}")
     page = Page(request, limit, cursor)
     if job_of(plain(workflow), plain(execution)) is not None:
-        return await _as_they_came(read, iri, page)
+        kept = await _as_they_came(read, iri, page)
+        if kept.items or page.after is not None:
+            return kept
     listing = Listing("VALUES ?execution {} ?item provlake:isPartOf ?execution .", timed=True)
     listing.where("", execution=iri)
     items, following = await listing.page(read.store, read.names, page)
@@ -121,8 +124,11 @@ def _activity(
 
 
 async def _values(read: Reader, iris: set[str]) -> dict[str, Made | Data]:
-    said = await describe(read.store, sorted(iris), VALUE_PROPERTIES)
-    return {iri: _value(read, one) for iri, one in said.items()}
+    todo, found = sorted(iris), dict[str, Made | Data]()
+    for start in range(0, len(todo), _BATCH):
+        said = await describe(read.store, todo[start : start + _BATCH], VALUE_PROPERTIES)
+        found |= {iri: _value(read, one) for iri, one in said.items()}
+    return found
 
 
 def _value(read: Reader, said: Description) -> Made | Data:

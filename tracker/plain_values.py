@@ -19,8 +19,11 @@ MAX_DEPTH = 70
 MAX_NODES = 100_000
 
 
-def check_size(found: Json, path: str) -> None:
+def check_size(found: Json, path: str, most: int = MAX_NODES) -> None:
     """Checks what came from a client, before anything goes through it in depth.
+
+    Args:
+        most: values that it may hold.
 
     Raises:
         RecordError: there is too much of it, or it is nested too deep.
@@ -30,8 +33,8 @@ def check_size(found: Json, path: str) -> None:
     while stack:
         value, depth = stack.pop()
         nodes += 1
-        if nodes > MAX_NODES:
-            raise RecordError(path, f"more than {MAX_NODES} values: send less, or a data reference instead")
+        if nodes > most:
+            raise RecordError(path, f"more than {most} values: send less, or a data reference instead")
         if depth > MAX_DEPTH:
             raise RecordError(path, f"nested deeper than {MAX_DEPTH}: flatten the value, or send a summary of it")
         stack.extend((child, depth + 1) for child in children(value))

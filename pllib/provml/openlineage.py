@@ -58,12 +58,12 @@ def code_store(repository: str) -> Optional[str]:
 
 METADATA = "openlineage "
 """What the key begins with under which an event is kept in the metadata of what it is about."""
-OMITTED = "pllib_omittedBytes"
-"""Stands in a part of an event that was too large to be kept, with its size."""
+OMITTED = "pllib_omitted"
+"""Stands, with the reason, in a part of an event that was too large to be kept."""
 
 
 def without_omitted(event: Any) -> Any:
-    """An event as it was kept, without the parts of which only the size is known."""
+    """An event as it was kept, without what stands for parts that were not."""
     if isinstance(event, list):
         return [without_omitted(each) for each in event]
     if not isinstance(event, dict):

@@ -17,13 +17,13 @@ from pllib.provml.openlineage import Job, workflow_of
 from .. import store_plans
 from ..identity import encode
 from ..store_plans import Place
-from . import metadata
 from .events import Code, Dataset, Event, Run
 
 Json = Any
 
 DATASETS_A_DOCUMENT = 500
-"""Inputs, and as many outputs, that go in one document; an event with more is several."""
+DOCUMENT_WEIGHT = 500_000
+"""Inputs, and as many outputs, that go in one document, and characters that make them up; an event with more is several."""
 _STATUS = {"COMPLETE": "finished", "FAIL": "failed", "ABORT": "failed"}
 _CODE = "code"
 """Name under which a job uses its own source code."""
@@ -46,14 +46,30 @@ def documents(event: Event) -> Iterator[Json]:
         yield _with_datasets(event, used, generated)
 
 
-def _chunks(datasets: Sequence[Dataset]) -> list[Sequence[Dataset]]:
-    return [datasets[start : start + DATASETS_A_DOCUMENT] for start in range(0, len(datasets), DATASETS_A_DOCUMENT)]
+def _chunks(datasets: Sequence[Dataset]) -> Iterator[list[Dataset]]:
+    chunk: list[Dataset] = []
+    weight = 0
+    for dataset in datasets:
+        chunk.append(dataset)
+        weight += _weight(dataset)
+        if len(chunk) >= DATASETS_A_DOCUMENT or weight >= DOCUMENT_WEIGHT:
+            yield chunk
+            chunk, weight = [], 0
+    if chunk:
+        yield chunk
+
+
+def _weight(dataset: Dataset) -> int:
+    """Characters, roughly, that a dataset and each of its columns are told in: ids hold the dataset's name."""
+    name = len(dataset.namespace) + len(dataset.name)
+    texts = sum(2 * len(column.name) + len(column.description or "") for column in dataset.columns)
+    return name * (8 + 2 * len(dataset.columns)) + texts
 
 
 def _about(event: Event) -> Json:
     """All but the datasets that go in and out."""
     document = _Document()
-    kept = metadata.kept(event)
+    kept = dict(event.metadata)
     if event.run is not None:
         _add_run(document, event, event.run, kept)
     elif event.job is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
+from itertools import islice
 from typing import Annotated, Any, Literal, NamedTuple, Optional
 from uuid import UUID
 
@@ -18,7 +19,8 @@ from pllib.provml import iris
 from pllib.provml.openlineage import Job, code_store, workflow_of
 
 from ..errors import RecordError
-from ..plain_values import check_size, pure
+from ..plain_values import pure
+from .metadata import kept, slim
 
 Json = Any
 
@@ -26,8 +28,9 @@ MAX_NAME = 2000
 """Length of the name of a job or dataset, and of a namespace, when percent-encoded; ids are made of them."""
 MAX_KEY = 4000
 MAX_STORE = 1000
-MAX_COLUMNS = 2000
-"""Columns of one dataset that are described; the event itself has all."""
+MAX_COLUMNS = 1000
+MAX_COLUMN_BYTES = 100_000
+"""Columns of one dataset that are described, and bytes of its name beside them; the event itself has all."""
 
 EventType = Literal["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"]
 _Text = Annotated[str, Meta(min_length=1)]
@@ -92,7 +95,7 @@ class Event(NamedTuple):
         parent: the run that started this one.
         producer: what sent it: a URI.
         error: message of a failure.
-        record: the whole event, as JSON that the graph can hold.
+        metadata: the event as it is kept whole.
     """
 
     time: int
@@ -107,7 +110,7 @@ class Event(NamedTuple):
     engine: Engine | None
     code: Code | None
     error: str | None
-    record: Mapping[str, Json]
+    metadata: Mapping[str, Json]
 
 
 # -- the form
@@ -176,7 +179,7 @@ def read(record: Json) -> Event:
     Raises:
         RecordError: it is none; the message says how to make it right.
     """
-    check_size(record, "$")
+    record = slim(record)
     if not isinstance(record, dict):
         raise RecordError("$", "an event is an object: send one with eventTime, run and job")
     record = pure(record)
@@ -209,7 +212,7 @@ def _checked(found: _Event, record: Mapping[str, Json]) -> Event:
         engine=_engine(facets.processing_engine),
         code=_code(found.job.facets.sourceCodeLocation if found.job and found.job.facets else None),
         error=_text(facets.errorMessage, "message"),
-        record=record,
+        metadata=kept(record, found.eventType or "OTHER"),
     )
 
 
@@ -242,7 +245,8 @@ def _dataset(found: _Dataset, path: str) -> Dataset:
     facets = found.facets or _DatasetFacets()
     version = facets.version.datasetVersion if facets.version and not facets.version.deleted else None
     _check_length(f"{path}.facets.version.datasetVersion", version or "", MAX_STORE)
-    return Dataset(found.namespace, found.name, version, tuple(_columns(facets.schema))[:MAX_COLUMNS])
+    most = min(MAX_COLUMNS, MAX_COLUMN_BYTES // (len(found.namespace) + len(found.name)))
+    return Dataset(found.namespace, found.name, version, tuple(islice(_columns(facets.schema), most)))
 
 
 def _columns(schema: Json) -> Iterator[Column]:

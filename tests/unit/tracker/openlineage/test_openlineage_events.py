@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from manager.documents import decode_document
 from manager.ontology import classes
@@ -19,8 +22,9 @@ from manager.triples import Writer
 from pllib.provml.openlineage import Job, code_store, job_of, without_omitted, workflow_of
 from tests import openlineage_events as night
 from tracker.errors import RecordError
-from tracker.openlineage import conversion, metadata
+from tracker.openlineage import conversion
 from tracker.openlineage.events import read
+from tracker.openlineage.metadata import MAX_EVENT_BYTES
 
 Json = Any
 
@@ -207,8 +211,7 @@ def test_a_facet_that_only_adds_detail_may_have_any_form() -> None:
 
 def test_numbers_and_texts_that_json_has_not_are_kept_with_a_mark() -> None:
     facets = {"odd": {"nan": math.nan, "big": 10**30, "half": "\udcff", "\udcff": 1}}
-    kept = metadata.kept(read({**START, "run": {"runId": RUN, "facets": facets}}))
-    (event,) = kept.values()
+    (event,) = read({**START, "run": {"runId": RUN, "facets": facets}}).metadata.values()
     odd = event["run"]["facets"]["odd"]
     assert (odd["nan"]["v"], odd["big"]["v"], odd["half"]["v"]["escaped"]) == ("NaN", str(10**30), "\\udcff")
     triples([{**START, "run": {"runId": RUN, "facets": facets}}])
@@ -218,19 +221,38 @@ def test_what_is_kept_of_an_event_is_bounded() -> None:
     plan = {**night.facet("p", "LogicalPlan"), "plan": "x" * 70_000}
     small = {"nominalTime": night.facet("p", "NominalTimeRunFacet", nominalStartTime="2026-08-20T00:00:00Z")}
     run = {"runId": RUN, "facets": {"spark.logicalPlan": plan, **small}}
-    (event,) = metadata.kept(read({**START, "run": run})).values()
+    (event,) = read({**START, "run": run}).metadata.values()
     assert event["run"]["facets"]["nominalTime"] == small["nominalTime"]
     assert event["run"]["facets"]["spark.logicalPlan"]["_producer"] == "p"
-    assert event["run"]["facets"]["spark.logicalPlan"]["pllib_omittedBytes"] > 70_000
+    assert event["run"]["facets"]["spark.logicalPlan"]["pllib_omitted"].endswith(" bytes")
     assert without_omitted(event)["run"]["facets"] == small
     fields = night.facet("p", "Wide", text="y" * 2000)
     many = [{"namespace": "n", "name": f"d{n}", "facets": {"wide": fields}} for n in range(700)]
-    (event,) = metadata.kept(read({**START, "run": run, "inputs": many})).values()
+    (event,) = read({**START, "run": run, "inputs": many}).metadata.values()
     assert [each["name"] for each in event["inputs"]] == [each["name"] for each in many]
-    assert len(json.dumps(event)) < metadata.MAX_EVENT_BYTES
+    assert len(json.dumps(event)) < MAX_EVENT_BYTES
     long = [{"namespace": "n", "name": f"d{n}{'z' * 300}"} for n in range(4000)]
-    (event,) = metadata.kept(read({**START, "run": run, "inputs": long})).values()
+    (event,) = read({**START, "run": run, "inputs": long}).metadata.values()
     assert "inputs" not in without_omitted(event)
+
+
+def test_facets_that_are_too_large_or_too_deep_cost_no_lineage() -> None:
+    deep: Json = 1
+    for _ in range(500):
+        deep = [deep]
+    large = {"_producer": "p", "rows": [*range(200_000)]}
+    facets = {**night.parent("p", night.DAG, night.DAG_JOB), "deep": {"deep": deep}, "large": large}
+    run = {"runId": RUN, "facets": facets}
+    columns = {"schema": {"fields": [{"name": f"c{n}"} for n in range(3000)]}, "lineage": large}
+    inputs = [{"namespace": "n", "name": f"d{n}", "facets": columns} for n in range(20)]
+    found = triples([{**START, "run": run, "inputs": inputs}])
+    assert len(said(found, f"execution/ns%3Ajob/{RUN}", "used")) == 20
+    assert said(found, f"execution/ns%3Ajob/{RUN}", "wasInformedBy") == [execution(night.DAG_JOB, night.DAG)]
+    (event,) = read({**START, "run": run, "inputs": inputs[:1]}).metadata.values()
+    assert event["run"]["facets"]["large"]["pllib_omitted"].startswith("more than ")
+    assert set(without_omitted(event)["run"]["facets"]) == {"parent"}
+    with pytest.raises(RecordError, match="nested deeper"):
+        read({**START, "custom": deep})
 
 
 def test_an_event_with_very_many_datasets_is_several_documents() -> None:
@@ -239,6 +261,56 @@ def test_an_event_with_very_many_datasets_is_several_documents() -> None:
     assert len(found) == 4
     assert sum(len(each.get("used", ())) for document in found for each in document["activities"]) == 1200
     assert sum(len(each.get("generated", ())) for document in found for each in document["activities"]) == 700
+
+
+def test_no_document_grows_without_bound() -> None:
+    """Ids hold names, so that long names and many columns make much of little."""
+    fields = [{"name": f"é{n}", "description": "text"} for n in range(1000)]
+    wide = [
+        {"namespace": "n" * 900, "name": "é" * 600 + str(n), "facets": {"schema": {"fields": fields}}}
+        for n in range(30)
+    ]
+    found = documents([{**START, "eventType": "COMPLETE", "inputs": wide}])
+    assert len(found) > 4
+    assert max(len(msgspec.json.encode(each)) for each in found) < 8_000_000
+    assert sum(len(each.get("used", ())) for document in found for each in document["activities"]) == 30
+
+
+_ANYTHING = st.recursive(
+    st.one_of(
+        *(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=5)),
+        st.sampled_from(["git", "http://[", "\udcff", "START", RUN, "2026-08-20T00:00:00Z", "a" * 5000, '{"']),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(["run", "job", "name", "namespace", "facets", "fields", "$"]), inner, max_size=4
+        ),
+    ),
+    max_leaves=8,
+)
+
+
+def _paths(value: Json, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in pairs:
+        yield from _paths(inner, (*path, key))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(night.night()), st.randoms(use_true_random=False), _ANYTHING)
+def test_an_event_with_anything_in_any_place_is_taken_or_refused(
+    event: Json, chance: random.Random, what: Json
+) -> None:
+    changed = json.loads(json.dumps(event))
+    *inside, last = chance.choice([*_paths(changed)][1:])
+    place = changed
+    for key in inside:
+        place = place[key]
+    place[last] = what
+    with contextlib.suppress(RecordError):
+        triples([changed])
 
 
 @pytest.mark.parametrize(
