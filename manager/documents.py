@@ -64,6 +64,7 @@ class Entity(Struct, frozen=True, forbid_unknown_fields=True):
     types: list[str] = []
     attributes: list[str] = []
     value: Value | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
     specializationOf: str | UnsetType = UNSET
     members: list[str] = []
     store: str | UnsetType = UNSET
@@ -71,7 +72,6 @@ class Entity(Struct, frozen=True, forbid_unknown_fields=True):
     version: str | UnsetType = UNSET
     path: str | UnsetType = UNSET
     size: int | UnsetType = UNSET
-    metadata: dict[str, Any] | UnsetType = UNSET
 
 
 class Agent(Struct, frozen=True, forbid_unknown_fields=True):

@@ -148,6 +148,8 @@ class Writer:
         if item.value is not UNSET:
             found.append(f"{subject} {_VALUE} {literal(item.value)} .")
         self._links(f"{subject} {_DERIVED}", item.attributes, found)
+        if item.metadata is not UNSET:
+            _objects(subject, {"metadata": item.metadata}, found)
         if item.specializationOf is not UNSET:
             found.append(f"{subject} {_SPECIAL} {self._iris[item.specializationOf]} .")
         self._links(f"{subject} {_MEMBER}", item.members, found)
@@ -157,8 +159,6 @@ class Writer:
             _texts(subject, {"key": item.key, "version": item.version, "path": item.path}, found)
         if item.size is not UNSET:
             found.append(f"{subject} {_own('size')} {integer_literal(item.size)} .")
-        if item.metadata is not UNSET:
-            _objects(subject, {"metadata": item.metadata}, found)
 
     def _agent(self, item: Agent, found: list[str]) -> None:
         subject = self._start(item, found)
