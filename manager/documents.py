@@ -86,6 +86,7 @@ class Entity(Struct, frozen=True, forbid_unknown_fields=True):
     types: list[str] = []
     attributes: list[str] = []
     value: Value | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
     specializationOf: str | UnsetType = UNSET
     members: list[str] = []
     store: str | UnsetType = UNSET
@@ -124,6 +125,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     databaseSchemas: list[str] = []
     databases: list[str] = []
     dataStores: list[str] = []
+    metadata: dict[str, Any] | UnsetType = UNSET
 
 
 class Store(Struct, frozen=True, forbid_unknown_fields=True):

@@ -162,6 +162,8 @@ class Writer:
         if item.value is not UNSET:
             found.append(f"{subject} {_VALUE} {literal(item.value)} .")
         self._links(f"{subject} {_DERIVED}", item.attributes, found)
+        if item.metadata is not UNSET:
+            _objects(subject, {"metadata": item.metadata}, found)
         if item.specializationOf is not UNSET:
             found.append(f"{subject} {_SPECIAL} {self._iris[item.specializationOf]} .")
         self._links(f"{subject} {_MEMBER}", item.members, found)
@@ -204,6 +206,7 @@ class Writer:
         self._links(f"{subject} {_own('hasDatabaseSchema')}", item.databaseSchemas, found)
         self._links(f"{subject} {_own('hasDatabase')}", item.databases, found)
         self._links(f"{subject} {_own('hasDataStore')}", item.dataStores, found)
+        _objects(subject, {"metadata": item.metadata}, found)
 
     def _store(self, item: Store, found: list[str]) -> None:
         subject = self._start(item, found)

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any, Dict, List, Optional, Sequence
 
-from . import prospective_commands, spool_commands, store_commands
+from . import openlineage_commands, prospective_commands, spool_commands, store_commands
 from ._version import __version__
 from .command_line import add_command, print_table
 from .errors import ConfigurationError, PllibError
@@ -53,6 +53,7 @@ def _parser(documents: bool) -> argparse.ArgumentParser:
     _add_lineage(commands)
     prospective_commands.add_commands(commands)
     store_commands.add_commands(commands)
+    openlineage_commands.add_commands(commands)
     if documents:
         from .prov.commands import add
 

@@ -209,6 +209,16 @@ class Client:
         identifier = execution.split("execution/", 1)[-1]
         return self._content(f"/v1/executions/{identifier}/prov", {"format": format}).decode("utf-8")
 
+    def openlineage(self, execution: str, namespace: str = "pllib") -> Iterator[Row]:
+        """A workflow execution and its tasks as OpenLineage events.
+
+        Args:
+            execution: ``{workflow}/{execution}`` or its IRI.
+            namespace: of the jobs.
+        """
+        identifier = execution.split("execution/", 1)[-1]
+        return self._pages(f"/v1/executions/{identifier}/openlineage", {"namespace": namespace})
+
     def analyses(self, **facets: str) -> List[Row]:
         """The named analyses, those of the given facets (``data="hybrid"``, ``direction="forward"``, …)."""
         return _items(self._get("/v1/analyses", facets))

@@ -23,6 +23,9 @@ from .errors import QueueError
 from .intake import Intake
 from .metrics import Metrics
 from .names import Specifications
+from .openlineage.intake import OpenLineageIntake
+from .openlineage.routes import OpenLineageParts
+from .openlineage.routes import router as openlineage_router
 from .parts import Parts
 from .producers import Producers
 from .provlake.intake import ProvLakeIntake
@@ -65,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         catalogue = Catalogue(storage.catalogue, queue)
         app.state.parts = parts = Parts(settings, queue, intake, store, catalogue, metrics, producers, Gate())
         app.state.provlake = ProvLakeParts(parts, ProvLakeIntake(intake, in_force))
+        app.state.openlineage = OpenLineageParts(parts, OpenLineageIntake(queue, metrics))
         async with _client(settings) as client, _dispatching(settings, queue, client, metrics, intake):
             yield
         await queue.close()
@@ -78,6 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(router)
     app.include_router(admin_router)
     app.include_router(store_router)
+    app.include_router(openlineage_router)
     app.include_router(provlake_router)
     add_error_answers(app)
     app.add_middleware(

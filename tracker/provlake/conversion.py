@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Any, ClassVar, NamedTuple
 
 from ..identity import first_part
+from ..plain_values import pure
 from ..record_checks import check_activity
 from ..records import Begin, End, Kind, ProducerRecord
 from ..specifications import Direction, Specification
@@ -101,7 +102,7 @@ class _Conversion:
         records: list[Begin | End] = [*self._around(), begin, *([end] if end is not None else [])]
         # Not all messages of a task have all details, so each is a statement of its own.
         for name, detail in message.details.items():
-            records.append(UntimedBegin(t=0, up=message.up, meta={name: values.pure(detail)}, **self._base))
+            records.append(UntimedBegin(t=0, up=message.up, meta={name: pure(detail)}, **self._base))
         for record in records:
             check_activity(record)
         return Converted(message.wf, producer_of(message.wf), records, elements, self._complete(begin, end))
@@ -134,7 +135,7 @@ class _Conversion:
             used=dict(used),
             person=message.person,
             study=message.study if message.kind == "workflow" else None,
-            meta=values.pure(message.metadata) if message.metadata else None,
+            meta=pure(message.metadata) if message.metadata else None,
             **self._base,
         )
 

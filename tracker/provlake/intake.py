@@ -7,20 +7,22 @@ from typing import Literal
 
 from starlette.responses import Response
 
-from .. import validation
+from .. import lenient_json, validation
 from ..errors import RecordError
 from ..identity import first_part
 from ..intake import RECORDS_A_TURN, Documents, Intake
 from ..names import Specifications
 from ..queue import Refused
 from ..validation import Finding, Level
-from . import answers, conversion, messages, wire
+from . import answers, conversion, messages
 from .answers import Refusal, Told
 from .conversion import Converted
 from .names import ElementSpecifications
 
 Validation = Literal["none", "warn", "strict"]
 """``warn`` tells what is not as planned; ``strict`` refuses such records."""
+
+_FIX = "send a JSON array of ProvLake records (docs/reference/provlake-routes.md)"
 
 CHECKS: dict[str, Validation] = {"true": "warn", "1": "warn", "strict": "strict"}
 
@@ -45,7 +47,7 @@ class ProvLakeIntake:
             QueueUnavailable: nothing of it was taken.
         """
         batch = Batch(self._intake.documents(self._names), self._names, check)
-        items = wire.decode(body)
+        items = lenient_json.decode(body, _FIX)
         for index, item in enumerate(items):
             if index % RECORDS_A_TURN == RECORDS_A_TURN - 1:
                 await asyncio.sleep(0)
@@ -67,7 +69,7 @@ class Batch:
         self._check = check
         self._said: set[Finding] = set()
 
-    def add(self, index: int, item: wire.Item) -> None:
+    def add(self, index: int, item: lenient_json.Item) -> None:
         """Takes or refuses one record."""
         try:
             found = self._converted(item.record)
@@ -85,12 +87,12 @@ class Batch:
         for record in found.records:
             self.documents.add(found.producer, record, len(item.raw) // len(found.records))
 
-    def _converted(self, record: wire.Json) -> Converted:
+    def _converted(self, record: lenient_json.Json) -> Converted:
         message = messages.read(record)
         workflow = self._names.workflow(conversion.workflow_of(message))
         return conversion.convert(message, workflow.specification)
 
-    def _refuse(self, index: int, item: wire.Item, error: RecordError, findings: list[Finding]) -> None:
+    def _refuse(self, index: int, item: lenient_json.Item, error: RecordError, findings: list[Finding]) -> None:
         self.refused.append(Refused(conversion.producer_of("unknown"), item.raw, error.field, error.message))
         self.refusals.append(Refusal(index, error.field, error.message))
         self._say(findings, "E")

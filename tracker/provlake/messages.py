@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from pllib.provml import iris
 
 from ..errors import RecordError
-from .values import check_size, clean_text
+from ..plain_values import check_size, clean_text
 
 Json = Any
 

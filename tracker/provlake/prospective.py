@@ -11,13 +11,13 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import ValidationError
 
+from .. import lenient_json
 from ..errors import RecordError
+from ..plain_values import check_size, clean_text
 from ..records import Stage
 from ..specifications import DATA_TYPES, SpecificationForm
 from ..validation import Finding, quoted
-from . import wire
 from .stores import kind_of
-from .values import check_size, clean_text
 
 Json = Any
 Node = str | tuple[str]
@@ -58,7 +58,7 @@ def read(body: bytes) -> Plan:
             duplicates.extend(name for name, count in counts.items() if count > 1)
         return found
 
-    document = wire.parse(body, object_pairs_hook=members)
+    document = lenient_json.parse(body, object_pairs_hook=members)
     try:
         check_size(document, "the document")
     except RecordError as error:

@@ -13,12 +13,13 @@ from starlette.responses import Response
 from edge.bodies import read_body
 from edge.errors import RequestError
 
+from .. import lenient_json
 from ..answers import answer
 from ..parts import MAX_RAW, Parts
 from ..routes import check_backlog
 from ..specifications import SpecificationForm
 from ..validation import Finding
-from . import answers, prospective, stores, wire
+from . import answers, prospective, stores
 from .intake import CHECKS, ProvLakeIntake
 
 router = APIRouter(tags=["ProvLake"])
@@ -100,7 +101,7 @@ def _there_already(form: SpecificationForm) -> Finding:
 @_anywhere(_STORES, "POST", status_code=201, openapi_extra=_JSON)
 async def put_data_store(request: Request) -> Response:
     """Describes a data store; 201 with the id that references to its data give."""
-    store = stores.catalogued(wire.parse(await read_body(request, MAX_RAW)))
+    store = stores.catalogued(lenient_json.parse(await read_body(request, MAX_RAW)))
     parts = _parts(request)
     with parts.tracker.gate.passage():
         await parts.tracker.catalogue.put(store)

@@ -11,7 +11,7 @@ from edge.errors import RequestError
 
 from ..catalogue import CataloguedStore
 from ..errors import RecordError
-from .values import check_size, clean_text, pure
+from ..plain_values import check_size, clean_text, pure
 
 Json = Any
 

@@ -6,16 +6,14 @@ more: ``params`` and ``params.lr``, ``tiles`` and ``tiles[0]``. What is not mark
 
 from __future__ import annotations
 
-import math
 import posixpath
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import RecordError
-from ..identity import INT64
+from ..plain_values import children, clean_text, leaf
 from ..specifications import AttributeForm
-from ..values import Data, Float, Integer, Structure, Summary, Tagged, Value, Valued
-from .wire import HugeInteger
+from ..values import Data, Structure, Summary, Tagged, Value, Valued
 
 Json = Any
 Planned = Callable[[str], "AttributeForm | None"]
@@ -23,13 +21,8 @@ Planned = Callable[[str], "AttributeForm | None"]
 
 UNNAMED_STORE = "unnamed"
 """Where references lie that name no store, neither by ``data_store_id`` nor by being a URL."""
-MAX_TEXT_BYTES = 1_000_000
-"""Bytes of a text that is kept; a longer one is described."""
 MAX_WHOLE = 1000
 """Elements of a structure that is kept whole beside them; a larger one is described."""
-MAX_DEPTH = 70
-"""Of a record, whose values are a few levels down."""
-MAX_NODES = 100_000
 
 _REFERENCES = ("data_reference", "kg_reference")
 _LISTS = ("list", "dataset")
@@ -73,7 +66,7 @@ class _Values:
 
     def put(self, name: str, value: Json, facts: dict[str, Value]) -> None:
         kind, inner = _typed(value)
-        if kind is None and any(_typed(child)[0] for child in _children(value)):
+        if kind is None and any(_typed(child)[0] for child in children(value)):
             # What holds marked values is meant to be looked into.
             kind, inner = "dict" if isinstance(value, dict) else "list", value
             value = {"prov_attr_type": kind, "values": value}
@@ -172,65 +165,6 @@ def _facts(given: Json) -> dict[str, Value]:
     return {clean_text(name) or "_": leaf(fact) for name, fact in given.items()}
 
 
-# -- plain values
-
-
-def leaf(value: Json) -> Value:
-    """A JSON value that is not marked, as it is or as a summary that says so."""
-    kind = type(value)
-    if kind is str:
-        return _text(value)
-    if kind is float:
-        return value if math.isfinite(value) else Float(v=_special(value))
-    if kind is int:
-        return value if -INT64 <= value < INT64 else Integer(v=str(value))
-    if kind is dict:
-        return Structure(v=pure(value))
-    if kind is list:
-        return [pure(item) for item in value]
-    if isinstance(value, HugeInteger):
-        return Summary(v={"type": "builtins.int", "digits": len(value.lstrip("-"))})
-    plain: Value = value
-    return plain
-
-
-def _text(value: str) -> Value:
-    if not value.isascii():
-        clean = clean_text(value)
-        if clean != value:
-            return Summary(v={"type": "builtins.str", "escaped": clean[:MAX_TEXT_BYTES]})
-    if len(value) > MAX_TEXT_BYTES // 4 and len(value.encode()) > MAX_TEXT_BYTES:
-        return Summary(v={"type": "builtins.str", "length": len(value), "start": value[:200]})
-    return value
-
-
-def clean_text(text: str) -> str:
-    """The text with what UTF-8 cannot say (undecodable bytes) as visible escapes."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def pure(value: Json) -> Json:
-    """A structure that JSON can say: special numbers and texts inside are the tagged objects of the capture format."""
-    if isinstance(value, dict):
-        return {clean_text(key): pure(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [pure(item) for item in value]
-    found = leaf(value)
-    if isinstance(found, (Float, Integer, Summary)):
-        return {"$": _TAGS[type(found)], "v": found.v}
-    return found
-
-
-_TAGS: dict[type[Tagged], str] = {Float: "float", Integer: "int", Summary: "summary"}
-
-
-def _special(value: float) -> Any:
-    return "NaN" if value != value else "INF" if value > 0 else "-INF"
-
-
-# -- marked structures as one value
-
-
 def _whole(wrapper: Mapping[str, Json]) -> Value:
     """A marked structure as plain JSON, or as a description when it is large."""
     kind, inner = _typed(wrapper)
@@ -253,29 +187,5 @@ def _count(value: Json) -> int:
     nodes, stack = 0, [value]
     while stack and nodes <= MAX_WHOLE:
         nodes += 1
-        stack.extend(_children(stack.pop()))
+        stack.extend(children(stack.pop()))
     return nodes
-
-
-def check_size(found: Json, path: str) -> None:
-    """Checks what came from a client, before anything goes through it in depth.
-
-    Raises:
-        RecordError: there is too much of it, or it is nested too deep.
-    """
-    nodes = 0
-    stack: list[tuple[Json, int]] = [(found, 1)]
-    while stack:
-        value, depth = stack.pop()
-        nodes += 1
-        if nodes > MAX_NODES:
-            raise RecordError(path, f"more than {MAX_NODES} values: send less, or a data reference instead")
-        if depth > MAX_DEPTH:
-            raise RecordError(path, f"nested deeper than {MAX_DEPTH}: flatten the value, or send a summary of it")
-        stack.extend((child, depth + 1) for child in _children(value))
-
-
-def _children(value: Json) -> list[Json]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []

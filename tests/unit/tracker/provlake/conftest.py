@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from tracker.intake import Documents
+from tracker.lenient_json import Item
 from tracker.names import Specifications
 from tracker.plans import Fresh, Known
 from tracker.provlake import messages
 from tracker.provlake.conversion import Converted, convert
 from tracker.provlake.intake import Batch
 from tracker.provlake.names import ElementSpecifications
-from tracker.provlake.wire import Item
 from tracker.specifications import NONE, Specification, compiled, parse
 
 Json = Any

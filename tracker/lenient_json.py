@@ -1,7 +1,7 @@
-"""A body of ProvLake records from bytes to JSON values, one item a record.
+"""A body of records of other clients from bytes to JSON values, one item a record.
 
-Python's client writes what JSON has no form for: ``NaN``, ``Infinity``, lone surrogates of undecodable file names. So what
-a strict parser refuses is read by a lenient one; every text and number that comes out is one that ``values`` knows.
+Python clients write what JSON has no form for: ``NaN``, ``Infinity``, lone surrogates of undecodable file names. So what
+a strict parser refuses is read by a lenient one; every text and number that comes out is one that ``plain_values`` knows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 
 from edge.errors import RequestError
 
-from ..batches import MAX_COMMAS
+from .batches import MAX_COMMAS
 
 Json = Any
 
@@ -23,7 +23,7 @@ MAX_DIGITS = 4000
 _strict = msgspec.json.Decoder(list[msgspec.Raw])
 _anything = msgspec.json.Decoder()
 
-_FIX = "send a JSON array of ProvLake records (docs/reference/provlake-routes.md)"
+_FIX = "send valid JSON in UTF-8"
 
 
 class Item(NamedTuple):
@@ -39,8 +39,11 @@ class HugeInteger(str):
     __slots__ = ()
 
 
-def decode(body: bytes) -> list[Item]:
+def decode(body: bytes, fix: str) -> list[Item]:
     """The records of a body; a single object is one record.
+
+    Args:
+        fix: what to do where it holds none.
 
     Raises:
         RequestError: 400 when it is no JSON or no array of records, 413 when it holds too much.
@@ -51,20 +54,21 @@ def decode(body: bytes) -> list[Item]:
         return [Item(bytes(raw), _anything.decode(raw)) for raw in _strict.decode(body)]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
-    found = parse(body)
+    found = parse(body, fix)
     records = [found] if isinstance(found, dict) else found
     if not isinstance(records, list):
-        raise RequestError(400, "no_batch", "the body is no array of records", field="$", fix=_FIX)
+        raise RequestError(400, "no_batch", "the body is no array of records", field="$", fix=fix)
     try:
         return [Item(json.dumps(record).encode("ascii"), record) for record in records]
     except RecursionError as error:
         raise _too_deep() from error
 
 
-def parse(body: bytes, **options: Any) -> Json:
+def parse(body: bytes, fix: str = _FIX, **options: Any) -> Json:
     """Any JSON, read leniently; bytes that are no UTF-8 become lone surrogates.
 
     Args:
+        fix: what to do where it is no JSON.
         options: of ``json.loads``.
 
     Raises:
@@ -73,7 +77,7 @@ def parse(body: bytes, **options: Any) -> Json:
     try:
         return json.loads(body.decode("utf-8-sig", "surrogateescape"), parse_int=_integer, **options)
     except ValueError as error:
-        raise RequestError(400, "no_json", f"the body is no JSON: {error}", fix=_FIX) from error
+        raise RequestError(400, "no_json", f"the body is no JSON: {error}", fix=fix) from error
     except RecursionError as error:
         raise _too_deep() from error
 

@@ -1,0 +1,72 @@
+"""Names that OpenLineage and the graph have for the same thing. Pure (docs/decisions/0015-openlineage.md)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple, Optional
+from urllib.parse import unquote, urlsplit
+
+_SCP = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)")
+"""``git@host:path``, as git takes it beside URLs."""
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Job(NamedTuple):
+    """A job as OpenLineage names it."""
+
+    namespace: str
+    name: str
+
+
+def workflow_of(job: Job) -> str:
+    """The workflow that a job is: ``{namespace}:{name}``, the namespace's own ``:`` and ``%`` percent-encoded."""
+    return job.namespace.replace("%", "%25").replace(":", "%3A") + ":" + job.name
+
+
+def job_of(workflow: str, execution: str) -> Optional[Job]:
+    """The job whose run a workflow execution is; ``None`` for one that no OpenLineage event told of.
+
+    Args:
+        workflow: its name.
+        execution: its number in it; a run's is a UUID.
+    """
+    namespace, colon, name = workflow.partition(":")
+    if not colon or not name or not namespace or _UUID.fullmatch(execution) is None:
+        return None
+    return Job(unquote(namespace), name)
+
+
+def code_store(repository: str) -> Optional[str]:
+    """The store that the code of a git repository lies in: ``git:`` with host and path, no scheme and no credentials.
+
+    Args:
+        repository: its address: a URL, or ``git@host:path``.
+    """
+    scp = _SCP.fullmatch(repository)
+    if scp is not None and "://" not in repository:
+        host, path = scp[1], scp[2]
+    else:
+        try:
+            parts = urlsplit(repository)
+        except ValueError:
+            return None
+        host, path = parts.netloc.rpartition("@")[2], parts.path
+    path = path.strip("/")
+    path = path[: -len(".git")] if path.endswith(".git") else path
+    return f"git:{host}/{path}" if host and path else None
+
+
+METADATA = "openlineage "
+"""What the key begins with under which an event is kept in the metadata of what it is about."""
+OMITTED = "pllib_omitted"
+"""Stands, with the reason, in a part of an event that was too large to be kept."""
+
+
+def without_omitted(event: Any) -> Any:
+    """An event as it was kept, without what stands for parts that were not."""
+    if isinstance(event, list):
+        return [without_omitted(each) for each in event]
+    if not isinstance(event, dict):
+        return event
+    found = event.items()
+    return {name: without_omitted(part) for name, part in found if not (isinstance(part, dict) and OMITTED in part)}
