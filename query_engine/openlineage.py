@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Annotated, Any, Iterable
+from typing import Annotated, Any, Iterable, Optional
 
 from fastapi import APIRouter, Query, Request
 
@@ -24,6 +24,7 @@ Json = Any
 
 _MOST_VALUES = 50_000
 _BATCH = 2000
+_WITHIN = "provlake:within"
 _VALUES = f"""{SPARQL_PREFIXES}SELECT ?a ?role ?value WHERE {{
   {{ VALUES ?a {{}} ?a prov:used ?value BIND("used" AS ?role) }} UNION
   {{ VALUES ?a {{}} ?value prov:wasGeneratedBy ?a BIND("generated" AS ?role) }}
@@ -53,7 +54,7 @@ async def list_events(
     What came as OpenLineage is answered as it came. `limit` counts activities, each of which is up to two events.
     """
     iri = read.names.iri(f"execution/{canonical(workflow)}/{canonical(execution)}")
-    said = (await describe(read.store, [iri.value], RUN_PROPERTIES))[iri.value]
+    said = (await describe(read.store, [iri.value], (*RUN_PROPERTIES, _WITHIN)))[iri.value]
     if not said:
         raise NotFound(f"there is no workflow execution with the id {read.names.id(iri.value)!r}")
     page = Page(request, limit, cursor)
@@ -65,7 +66,7 @@ async def list_events(
     listing.where("", execution=iri)
     items, following = await listing.page(read.store, read.names, page)
     tasks = await describe(read.store, items, RUN_PROPERTIES)
-    activities = await _activities(read, [said, *tasks.values()])
+    activities = await _activities(read, [said, *tasks.values()], said)
     found = [event for each in activities[1:] for event in events(each, namespace)]
     whole = events(activities[0], namespace)
     # The whole begins before its tasks and ends after them, on whatever pages these are.
@@ -82,7 +83,7 @@ async def _as_they_came(read: Reader, iri: Iri, page: Page) -> models.Page[dict[
     return models.Page(items=items, next=following)
 
 
-async def _activities(read: Reader, said: list[Description]) -> list[Activity]:
+async def _activities(read: Reader, said: list[Description], whole: Description) -> list[Activity]:
     """The activities with what they used and generated."""
     rows = await read.store.select(_VALUES, a=[Iri(each.iri) for each in said])
     if len(rows) > _MOST_VALUES:
@@ -93,15 +94,17 @@ async def _activities(read: Reader, said: list[Description]) -> list[Activity]:
         if row["value"].kind == "iri":
             roles[row["a"].value, row["role"].value].append(row["value"].value)
     values = await _values(read, {iri for iris in roles.values() for iri in iris})
+    within = whole.iris(_WITHIN)
+    outer = read.names.id(within[0]) if within else None
     found = []
     for each in said:
         used, generated = ([values[iri] for iri in roles[each.iri, role]] for role in ("used", "generated"))
-        found.append(_activity(read, each, used, generated))
+        found.append(_activity(read, each, outer, used, generated))
     return found
 
 
 def _activity(
-    read: Reader, said: Description, used: Iterable[Made | Data], generated: Iterable[Made | Data]
+    read: Reader, said: Description, outer: Optional[str], used: Iterable[Made | Data], generated: Iterable[Made | Data]
 ) -> Activity:
     fields = run_fields(read.names, said)
     error = fields["error"]
@@ -113,6 +116,7 @@ def _activity(
         ended=fields["ended"],
         status=fields["status"],
         error=None if error is None else ": ".join(filter(None, (error.type, error.message))),
+        outer=outer,
         inputs=[each for each in used if isinstance(each, Data)],
         outputs=[each for each in generated if isinstance(each, Data)],
         parameters=[each for each in used if isinstance(each, Made)],

@@ -60,6 +60,7 @@ class Activity:
 
     Attributes:
         id: ``execution/{workflow}/{execution}[/{name}/{number}]``.
+        outer: id of the activity that its workflow execution is nested in.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Activity:
     ended: Optional[datetime]
     status: str
     error: Optional[str]
+    outer: Optional[str]
     inputs: list[Data]
     outputs: list[Data]
     parameters: list[Made]
@@ -147,9 +149,11 @@ def _reference(identifier: str, namespace: str, base: str) -> Json:
 def _run_facets(activity: Activity, namespace: str, base: str) -> Json:
     facets: Json = {}
     whole = "/".join(activity.id.split("/")[:3])
-    if activity.id != whole:
-        parent = _reference(whole, namespace, base)
-        facets["parent"] = _facet("ParentRunFacet", **parent, root=parent)
+    parent = whole if activity.id != whole else activity.outer
+    if parent is not None:
+        root = "/".join((activity.outer or whole).split("/")[:3])
+        told = {**_reference(parent, namespace, base), "root": _reference(root, namespace, base)}
+        facets["parent"] = _facet("ParentRunFacet", **told)
     parameters = [told for each in activity.parameters for told in _parameter(each)]
     if parameters:
         facets["executionParameters"] = _facet("ExecutionParametersRunFacet", parameters=parameters)

@@ -153,6 +153,17 @@ def test_events_are_of_the_form_and_say_what_happened(client: Client, runs: list
     assert upload.outputs[0].facets["dataSource"]["uri"] == f"s3://{mark}"
 
 
+def test_a_run_that_is_nested_in_another_has_it_as_parent(lab: Any) -> None:
+    outer = {"op": "begin", "kind": "workflow", "wf": f"outer-{lab.mark}/1", "n": 0, "t": 10**15, "m": 0}
+    inner = {**outer, "n": 1, "wf": f"inner-{lab.mark}/1", "within": {"wf": outer["wf"]}}
+    assert lab.post(uuid.uuid4().hex, [outer, inner]).json()["accepted"] == 2
+    lab.settle()
+    ((around,), (event,)) = ([*Client(lab.services.query_url).openlineage(each["wf"])] for each in (outer, inner))
+    facet = parsed(event).run.facets["parent"]
+    assert facet["run"] == facet["root"]["run"] == {"runId": around["run"]["runId"]}
+    assert facet["job"] == {"namespace": "pllib", "name": f"outer-{lab.mark}"}
+
+
 def test_pages_are_the_whole(client: Client, runs: list[str], lab: Any) -> None:
     whole = [*client.openlineage(runs[1])]
     path, pages = f"/v1/executions/{runs[1]}/openlineage?limit=1", []

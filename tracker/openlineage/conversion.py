@@ -91,7 +91,8 @@ def _add_run(document: _Document, event: Event, run: Run, kept: Json) -> None:
         activity["error"] = {"type": event.type} | ({} if event.error is None else {"message": event.error})
     if event.parent is not None:
         # Nothing else may ever say that the parent is there: not every scheduler sends events.
-        activity["informedBy"] = [document.activity(event.parent)["id"]]
+        parent = document.activity(event.parent)["id"]
+        activity |= {"informedBy": [parent], "within": parent}
     if event.code is not None:
         activity["used"] = [document.code(event.code, run.job)]
 

@@ -97,6 +97,7 @@ def test_a_night_of_airflow_spark_and_dbt(constraint_violations: Any) -> None:
     }
     for child, parent in parents.items():
         assert said(found, execution(*child), "wasInformedBy") == [execution(*parent)]
+        assert said(found, execution(*child), "within") == [execution(*parent)]
 
 
 def test_code_schemas_and_software_have_their_places() -> None:
