@@ -63,7 +63,8 @@ _any_json = msgspec.json.Decoder(msgspec.Raw)
 
 
 def _put(line: Line, body: bytes) -> Line:
-    if b"\n" not in body and _is_json(body):
+    # What is around JSON would be lost on the way back.
+    if b"\n" not in body and body == body.strip() and _is_json(body):
         line.body = msgspec.Raw(body)
     else:
         line.base64 = body

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge.errors import RequestError
@@ -58,6 +58,7 @@ def split_all(parts: Iterable[bytes]) -> list[bytes]:
 
 
 @given(st.lists(ENTRY | DEAD | REFUSED, max_size=20), st.integers(1, 50))
+@example([Exported("refused", 0, 0.0, 0, 0.0, "", "", "", b"\t0 ")], 1)
 def test_what_leaves_comes_back(found: list[Exported], step: int) -> None:
     specification = Stored("train ü", 3, 1.5, b'{"workflow":"train"}')
     store = CataloguedStore("db/ü", "a database", "mongodb", "DBMS", None, {"port": 1})
