@@ -12,12 +12,13 @@ from query_engine.models import ActivityDetail, Value
 from query_engine.reading import (
     RUN_PROPERTIES,
     TEXT_PROPERTIES,
-    VALUE_PROPERTIES,
     Read,
     ids,
-    json_value,
+    said_values,
     value_fields,
 )
+from query_engine.series_reading import describe_values
+from query_engine.sessions import sessions_of
 
 router = APIRouter(prefix="/v1", tags=["executions"])
 
@@ -40,7 +41,8 @@ async def get_activity(id: str, read: Read) -> ActivityDetail:
         raise NotFound(f"there is no activity with the id {id!r}", field="id")
     rows = await read.store.select(_VALUES, activity=iri)
     roles = [(row["role"].value, row["value"].value) for row in rows[:_MOST_VALUES] if row["value"].kind == "iri"]
-    values = await describe(read.store, sorted({value for _, value in roles}), VALUE_PROPERTIES)
+    values = await describe_values(read.store, sorted({value for _, value in roles}))
+    sessions, session_count = await sessions_of(read, iri.value)
     found = {value: Value.model_validate(value_fields(read.names, one)) for value, one in values.items()}
     return ActivityDetail.model_validate(
         {
@@ -49,7 +51,9 @@ async def get_activity(id: str, read: Read) -> ActivityDetail:
             "used": [found[value] for role, value in roles if role == "used"],
             "generated": [found[value] for role, value in roles if role == "generated"],
             "truncated": len(rows) > _MOST_VALUES,
-            "metadata": json_value(said, "provlake:metadata"),
+            "sessions": sessions,
+            "session_count": session_count,
+            "metadata": said_values(said, "provlake:metadata"),
             "stdout": said.text("provlake:stdout"),
             "stderr": said.text("provlake:stderr"),
         }

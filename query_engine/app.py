@@ -21,6 +21,7 @@ from query_engine import (
     lineage_routes,
     openlineage,
     operations,
+    series,
     sparql,
     stores,
     values,
@@ -52,6 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.store = StoreClient(settings.query_url, settings.timeout)
     app.state.probe = StoreClient(settings.query_url, min(settings.timeout, _PROBE_SECONDS))
     app.state.conversions = asyncio.Semaphore(1)  # graphs are converted in memory: one at a time
+    app.state.series = asyncio.Semaphore(2)  # so are the points of a series: some 200 MB each at the most
     app.state.registry = CollectorRegistry()
     errors.install(app)
     for module in (
@@ -62,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         openlineage,
         activities,
         values,
+        series,
         data,
         stores,
         agents,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Annotated, Callable, Optional
 
 from fastapi import APIRouter, Query, Request
@@ -13,11 +13,22 @@ from pllib.provml.vocabulary import SPARQL_PREFIXES
 from query_engine import models
 from query_engine.binding import Iri
 from query_engine.descriptions import Description, describe
-from query_engine.errors import BadParameter, NotFound
+from query_engine.errors import NotFound
 from query_engine.models import Activity, ActivityCounts, Execution, ExecutionDetail, TransformationCounts
 from query_engine.names import canonical, classes, plain
 from query_engine.paging import CursorParameter, Limit, Listing, Page
-from query_engine.reading import RUN_PROPERTIES, TEXT_PROPERTIES, Read, Reader, ids, json_value, run_fields
+from query_engine.reading import (
+    RUN_PROPERTIES,
+    TEXT_PROPERTIES,
+    Read,
+    Reader,
+    ids,
+    one_of,
+    run_fields,
+    said_values,
+    utc,
+)
+from query_engine.sessions import sessions_of
 
 router = APIRouter(prefix="/v1", tags=["executions"])
 
@@ -62,15 +73,10 @@ async def list_executions(
     Ask with `status=running` to follow what is going on now.
     """
     listing = Listing("?item a provlake:WorkflowExecution .", timed=True, newest_first=True)
-    if workflow is not None:
-        listing.where("VALUES ?plan {} ?item prov:wasInfluencedBy ?plan .", plan=_named(read, iris.workflow, workflow))
-    if study is not None:
-        pattern = "VALUES ?study {} ?study provlake:hasPart/^prov:wasInfluencedBy ?item ."
-        listing.where(pattern, study=_named(read, iris.study, study))
-    if person is not None:
-        listing.where(_OF_PERSON, person=_named(read, iris.person, person))
-    _filter_times(listing, from_, to)
-    _filter_type_and_status(listing, type_, status)
+    filter_executions(read, listing, workflow, study, person)
+    filter_times(listing, from_, to)
+    filter_status(listing, status)
+    _filter_type(listing, type_)
     items, following = await listing.page(read.store, read.names, Page(request, limit, cursor))
     return models.Page(items=await _executions(read, items, counts), next=following)
 
@@ -78,14 +84,17 @@ async def list_executions(
 @router.get("/executions/{workflow}/{execution}", responses={404: {"description": "No such execution."}})
 async def get_execution(workflow: str, execution: str, request: Request, read: Read) -> ExecutionDetail:
     """A workflow execution with the counts of its activities and its first tasks."""
-    iri = _execution_iri(read, workflow, execution)
+    iri = execution_iri(read, workflow, execution)
     said = (await describe(read.store, [iri.value], (*RUN_PROPERTIES, *TEXT_PROPERTIES)))[iri.value]
     _require(read, said)
     base = (await _executions(read, [iri.value], True))[0]
     items, following = await _task_listing(iri).page(read.store, read.names, _tasks_page(request))
+    sessions, session_count = await sessions_of(read, iri.value)
     return ExecutionDetail(
         **base.model_dump(),
-        metadata=json_value(said, "provlake:metadata"),
+        sessions=sessions,
+        session_count=session_count,
+        metadata=said_values(said, "provlake:metadata"),
         stdout=said.text("provlake:stdout"),
         stderr=said.text("provlake:stderr"),
         tasks=models.Page(items=await _activities(read, items), next=following),
@@ -108,7 +117,7 @@ async def list_tasks(
     cursor: CursorParameter = None,
 ) -> models.Page[Activity]:
     """Tasks, stages, sections, cycles and iterations of a workflow execution, oldest first."""
-    iri = _execution_iri(read, workflow, execution)
+    iri = execution_iri(read, workflow, execution)
     listing = _task_listing(iri)
     if transformation is not None:
         plan = read.names.iri(f"workflow/{canonical(workflow)}/transformation/{iris.encode(transformation)}")
@@ -116,7 +125,8 @@ async def list_tasks(
     if parent is not None:
         whole = parent if parent.startswith("execution/") else f"{read.names.id(iri.value)}/{parent}"
         listing.where("VALUES ?parent {} ?item prov:wasInformedBy ?parent .", parent=read.names.iri(whole))
-    _filter_type_and_status(listing, type_, status)
+    filter_status(listing, status)
+    _filter_type(listing, type_)
     items, following = await listing.page(read.store, read.names, Page(request, limit, cursor))
     if not items:
         _require(read, (await describe(read.store, [iri.value], ("rdf:type",)))[iri.value])
@@ -139,7 +149,8 @@ def _named(read: Reader, mint: Callable[[str], str], name: str) -> Iri:
     return read.names.iri(mint(name))
 
 
-def _execution_iri(read: Reader, workflow: str, execution: str) -> Iri:
+def execution_iri(read: Reader, workflow: str, execution: str) -> Iri:
+    """The IRI of a workflow execution by the two segments of a path."""
     return read.names.iri(f"execution/{canonical(workflow)}/{canonical(execution)}")
 
 
@@ -158,27 +169,38 @@ def _tasks_page(request: Request) -> Page:
     return Page(request, _FIRST_TASKS, None, path=request.scope["path"] + "/tasks", parameters=[])
 
 
-def _filter_times(listing: Listing, from_: Optional[datetime], to: Optional[datetime]) -> None:
+def filter_executions(
+    read: Reader, listing: Listing, workflow: Optional[str], study: Optional[str], person: Optional[str]
+) -> None:
+    """Leaves in a list of workflow executions those of a workflow, a study and a person."""
+    if workflow is not None:
+        listing.where("VALUES ?plan {} ?item prov:wasInfluencedBy ?plan .", plan=_named(read, iris.workflow, workflow))
+    if study is not None:
+        pattern = "VALUES ?study {} ?study provlake:hasPart/^prov:wasInfluencedBy ?item ."
+        listing.where(pattern, study=_named(read, iris.study, study))
+    if person is not None:
+        listing.where(_OF_PERSON, person=_named(read, iris.person, person))
+
+
+def filter_times(listing: Listing, from_: Optional[datetime], to: Optional[datetime]) -> None:
+    """Leaves in a list what began in a time, the end of which is not in it."""
     if from_ is not None:
         pattern = "VALUES ?from {} ?item prov:startedAtTime ?begin . FILTER(?begin >= ?from)"
-        listing.where(pattern, **{"from": _utc(from_)})
+        listing.where(pattern, **{"from": utc(from_)})
     if to is not None:
-        listing.where("VALUES ?to {} ?item prov:startedAtTime ?begun . FILTER(?begun < ?to)", to=_utc(to))
+        listing.where("VALUES ?to {} ?item prov:startedAtTime ?begun . FILTER(?begun < ?to)", to=utc(to))
 
 
-def _utc(time: datetime) -> datetime:
-    """The time in UTC, which is also what a time with no zone means."""
-    return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time.astimezone(timezone.utc)
-
-
-def _filter_type_and_status(listing: Listing, type_: Optional[str], status: Optional[str]) -> None:
+def _filter_type(listing: Listing, type_: Optional[str]) -> None:
     if type_ is not None:
         listing.where(_OF_TYPE, type=classes(type_))
+
+
+def filter_status(listing: Listing, status: Optional[str]) -> None:
+    """Leaves in a list what is running, has finished or has failed."""
     if status is None:
         return
-    if status not in _STATUSES:
-        raise BadParameter(f"no status is called {status[:50]!r}; there are {', '.join(_STATUSES)}", field="status")
-    if status == "running":
+    if one_of("status", status, _STATUSES) == "running":
         listing.where(
             "?item prov:startedAtTime ?any . FILTER NOT EXISTS { ?item provlake:status|prov:endedAtTime ?end }"
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
+from typing import Any, Optional
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from pllib.provml.vocabulary import PROVLAKE
 from query_engine import formats, graphs
 from query_engine.binding import Iri
 from query_engine.errors import NotFound
@@ -15,6 +16,7 @@ from query_engine.graphs import Triple
 from query_engine.html import page
 from query_engine.names import short
 from query_engine.reading import Read, Reader
+from query_engine.series_reading import chunk_counts
 from query_engine.sparql import TRUNCATED
 from query_engine.terms import Term
 
@@ -23,7 +25,10 @@ router = APIRouter(tags=["resources by IRI"])
 _MOST_STATEMENTS = 5000
 _MOST_MENTIONS = 1000
 _FORMATS = (formats.HTML, formats.JSON, formats.TURTLE, formats.N_TRIPLES, formats.JSON_LD, formats.RDF_XML)
-_STATEMENTS = f"SELECT ?p ?o WHERE {{ VALUES ?item {{}} ?item ?p ?o }} ORDER BY ?p ?o LIMIT {_MOST_STATEMENTS + 1}"
+# The points of a series are no statements for people: they may be megabytes, and have a route of their own.
+_STATEMENTS = f"""SELECT ?p ?o WHERE {{
+  VALUES ?item {{}} ?item ?p ?o FILTER(?p != <{PROVLAKE}points>)
+}} ORDER BY ?p ?o LIMIT {_MOST_STATEMENTS + 1}"""
 _MENTIONS = f"SELECT ?s ?p WHERE {{ VALUES ?item {{}} ?s ?p ?item }} LIMIT {_MOST_MENTIONS + 1}"
 _SHOWN = 2000
 
@@ -51,16 +56,32 @@ async def get_resource(id: str, request: Request, read: Read) -> Response:
     back = [Triple(row["s"], row["p"], me) for row in mentions[:_MOST_MENTIONS]]
     cut = len(statements) > len(out) or len(mentions) > len(back)
     headers = {"Vary": "Accept"} | ({TRUNCATED: f"rows={len(out) + len(back)}"} if cut else {})
-    response = _render(form, read, iri, out, back)
+    chunks = (await chunk_counts(read.store, [iri.value])).get(iri.value, 0) if _grows(out) else 0
+    points = {"route": f"/v1/series/{read.names.id(iri.value)}", "chunks": chunks} if chunks else None
+    if points is not None:
+        headers["Link"] = f'<{points["route"]}>; rel="describedby"; title="points"'
+    response = _render(form, read, iri, out, back, points)
     response.headers.update(headers)
     return response
 
 
-def _render(form: formats.Format, read: Reader, iri: Iri, out: list[Triple], back: list[Triple]) -> Response:
+def _grows(statements: list[Triple]) -> bool:
+    """Whether a resource is a series."""
+    return any(triple.object.value == PROVLAKE + "Series" for triple in statements)
+
+
+def _render(
+    form: formats.Format,
+    read: Reader,
+    iri: Iri,
+    out: list[Triple],
+    back: list[Triple],
+    points: Optional[dict[str, Any]],
+) -> Response:
     if form == formats.HTML:
-        return page(read.names.id(iri.value), _tables(read, out, back))
+        return page(read.names.id(iri.value), _about_points(points) + _tables(read, out, back))
     if form == formats.JSON:
-        return JSONResponse(_as_json(read, iri, out, back))
+        return JSONResponse(_as_json(read, iri, out, back) | ({} if points is None else {"points": points}))
     return Response(graphs.write([*out, *back], form), media_type=form.media_type)
 
 
@@ -78,6 +99,12 @@ def _plain(read: Reader, term: Term) -> Any:
     if term.kind == "literal":
         return term.json
     return {"id": read.names.id(term.value)} if read.names.own(term.value) else {"id": short(term.value)}
+
+
+def _about_points(points: Optional[dict[str, Any]]) -> str:
+    if points is None:
+        return ""
+    return f'<p>Its points, in {points["chunks"]} chunks: <a href="{escape(points["route"])}">as JSON or CSV</a>.</p>'
 
 
 def _tables(read: Reader, out: list[Triple], back: list[Triple]) -> str:

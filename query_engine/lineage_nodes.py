@@ -6,7 +6,7 @@ import asyncio
 from functools import lru_cache
 from typing import Any, NamedTuple, Optional, Sequence
 
-from pllib.provml.vocabulary import SPARQL_PREFIXES
+from pllib.provml.vocabulary import PROVLAKE, SPARQL_PREFIXES
 from query_engine.binding import Iri
 from query_engine.lineage import Known, Lineage
 from query_engine.names import Names, plain, short
@@ -14,6 +14,7 @@ from query_engine.store import StoreClient
 from query_engine.tables import table, value
 
 CHUNK = 1000
+_SERIES = f"<{PROVLAKE}Series>"
 _ACTIVITIES = """
 SELECT ?x ?type ?started ?ended ?seconds ?status WHERE {
   VALUES ?x {} OPTIONAL { ?x a ?type } OPTIONAL { ?x prov:startedAtTime ?started }
@@ -41,8 +42,8 @@ def parts(identifier: str) -> Parts:
     """The parts of an id; of anything else, its last segment as label."""
     pieces = identifier.split("/")
     head, *rest = map(plain, pieces) if "%" in identifier else pieces
-    if head == "execution" and len(rest) in (2, 4, 5):
-        label = rest[0] if len(rest) == 2 else rest[4] if len(rest) == 5 else rest[2]
+    if head == "execution" and len(rest) in (2, 3, 4, 5):
+        label = rest[0] if len(rest) == 2 else rest[-1] if len(rest) in (3, 5) else rest[2]
         return Parts(label, rest[0], rest[1], rest[3] if len(rest) == 4 else None)
     if head == "value" and len(rest) == 4:
         return Parts(rest[2], rest[0], rest[1])
@@ -153,6 +154,8 @@ class Nodes:
             node |= {"value": about.label, "store": about.store, "version": about.version}
         else:
             node["value"] = said.one("value")
+            if _SERIES in said.types:
+                node["points"] = f"/v1/series/{identifier}"
         return node
 
 

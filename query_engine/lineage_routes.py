@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Optional, Sequence
+from typing import Annotated, Any, Optional
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
@@ -21,7 +21,7 @@ from query_engine.lineage_nodes import Ids, Nodes
 from query_engine.lineage_start import Start, Starts
 from query_engine.lineage_walk import Surroundings
 from query_engine.names import classes
-from query_engine.reading import Read, Reader
+from query_engine.reading import Read, Reader, one_of
 
 router = APIRouter(prefix="/v1", tags=["lineage"])
 
@@ -75,12 +75,12 @@ async def lineage(
     said so; where it may mean several things, nothing is followed, and `ambiguous` lists them. An activity is one step;
     what it used (or generated) is one step further.
     """
-    way: Direction = "forward" if _one_of("direction", direction, ("backward", "forward")) == "forward" else "backward"
-    fine = _one_of("grain", grain, ("value", "task")) == "value"
+    way: Direction = "forward" if one_of("direction", direction, ("backward", "forward")) == "forward" else "backward"
+    fine = one_of("grain", grain, ("value", "task")) == "value"
     steps = None if depth is None else _steps(depth)
     accepted = request.headers.get("accept")
     only = None if type is None else await _classes(read, type)
-    chosen = _one_of("format", format, tuple(_FORMATS)) if format is not None else _accepted(accepted)
+    chosen = one_of("format", format, tuple(_FORMATS)) if format is not None else _accepted(accepted)
     aliases = await load(read.store, read.names)
     start = await Starts(read.store, read.names, aliases).find(of, store)
     found, known = await trace(read, start, way, steps, request.app.state.settings.timeout, aliases)
@@ -126,12 +126,6 @@ async def trace(
     await Starts(read.store, read.names, aliases).begin(walk, around, start, direction)
     await around.complete(walk, start.iri, direction, shallow=depth is not None and depth <= SHALLOW)
     return walk.answer, walk.known
-
-
-def _one_of(field: str, value: str, allowed: Sequence[str]) -> str:
-    if value not in allowed:
-        raise BadParameter(f"{field}: {value[:100]!r} is none of {', '.join(allowed)}", field=field)
-    return value
 
 
 def _steps(text: str) -> int:

@@ -124,9 +124,19 @@ class Activity(Run):
     informed_by: list[str] = Field(description="Ids of its parent and of the executions whose output it used.")
 
 
+class Session(Run):
+    """The part that one process, or one resumption, has in an execution that several share."""
+
+    process: Optional[str] = Field(description="Id of the process.")
+    rank: Optional[int] = Field(description="Its rank in the job.")
+    resumes: bool = Field(description="Whether it went on with an execution that had ended.")
+
+
 class ExecutionDetail(Execution):
     """A workflow execution with its first tasks."""
 
+    sessions: list[Session] = Field(description="Parts of several processes in it, oldest first; at most 1,000.")
+    session_count: int
     metadata: Optional[Any]
     stdout: Optional[str]
     stderr: Optional[str]
@@ -143,6 +153,28 @@ class DataState(Model):
     size: Optional[int] = Field(description="Bytes.")
 
 
+class Series(Resource):
+    """A value that grows while it is measured: a metric, or a reading of the machine."""
+
+    name: str
+    activity: Optional[str] = Field(description="Id of the execution that it was measured in.")
+    context: Optional[str] = Field(
+        description="Part of the run that it was measured in: `training`, or `fit/12` for an execution of many; "
+        "null for the run as a whole."
+    )
+    unit: Optional[str]
+    telemetry: bool = Field(description="Whether it is a reading of the machine, not of what was learnt.")
+    latest: Optional[Any] = Field(description="Value at the greatest step; `NaN`, `INF` and `-INF` are text.")
+    minimum: Optional[float] = Field(description="Least of its finite values.")
+    maximum: Optional[float] = Field(description="Greatest of its finite values.")
+    last_step: Optional[int]
+    last_time: Optional[datetime]
+    chunks: Optional[int] = Field(
+        description="In how many pieces its points are stored; null where that was not counted."
+    )
+    points: str = Field(description="Path of its points.", examples=["/v1/series/execution/digits/9f2c-1/loss"])
+
+
 class Value(Resource):
     """A value or a data reference."""
 
@@ -156,6 +188,7 @@ class Value(Resource):
     )
     specialization_of: list[str]
     data: Optional[DataState] = Field(description="For data references; null for plain values.")
+    series: Optional[Series] = Field(description="For series, whose `value` is the latest; null for other values.")
 
 
 class ListedValue(Value):
@@ -171,6 +204,8 @@ class ActivityDetail(Activity):
     used: list[Value]
     generated: list[Value]
     truncated: bool = Field(description="Whether `used` or `generated` were cut.")
+    sessions: list[Session] = Field(description="Parts of several processes in it, oldest first; at most 1,000.")
+    session_count: int
     metadata: Optional[Any]
     stdout: Optional[str]
     stderr: Optional[str]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any, Optional
+from datetime import datetime, timezone
+from typing import Annotated, Any, Optional, Sequence
 
 from fastapi import Depends, Request
 
 from query_engine.descriptions import Description
-from query_engine.models import DataState, Failure
+from query_engine.errors import BadParameter
+from query_engine.models import DataState, Failure, Series
 from query_engine.names import Names, plain, short, short_or_none
 from query_engine.store import StoreClient
 
@@ -39,6 +40,17 @@ VALUE_PROPERTIES = (
     "provlake:version",
     "provlake:size",
 )
+SERIES_PROPERTIES = (
+    "rdf:type",
+    "prov:value",
+    "prov:wasDerivedFrom",
+    "prov:wasGeneratedBy",
+    "provlake:unit",
+    "provlake:lastStep",
+    "provlake:lastTime",
+    "provlake:minimum",
+    "provlake:maximum",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,22 @@ def _reader(request: Request) -> Reader:
 Read = Annotated[Reader, Depends(_reader)]
 
 
+def one_of(field: str, value: str, allowed: Sequence[str]) -> str:
+    """The value, which is one of those that a parameter may have.
+
+    Raises:
+        BadParameter: it is none; the message says which there are.
+    """
+    if value not in allowed:
+        raise BadParameter(f"{field}: {value[:100]!r} is none of {', '.join(allowed)}", field=field)
+    return value
+
+
+def utc(time: datetime) -> datetime:
+    """The time in UTC, which is also what a time with no zone means."""
+    return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time.astimezone(timezone.utc)
+
+
 def types(description: Description) -> list[str]:
     return [short(iri) for iri in description.iris("rdf:type")]
 
@@ -68,6 +96,33 @@ def json_value(description: Description, property_: str) -> Optional[Any]:
     """A property's value as JSON has it."""
     term = description.one(property_)
     return None if term is None else term.json
+
+
+def said_values(description: Description, property_: str) -> Optional[Any]:
+    """Facts that were said bit by bit, as JSON objects: all of them in one; what else was said when there are none.
+
+    Where a name was given several values they are a list.
+    """
+    told = [term.json for term in description.all(property_)]
+    objects = [each for each in told if isinstance(each, dict)]
+    if not objects:
+        return told[0] if told else None
+    found: dict[str, Any] = {}
+    for name, value in (pair for each in objects for pair in each.items()):
+        add_value(found, name, value)
+    return found
+
+
+def add_value(found: dict[str, Any], name: str, value: Any) -> None:
+    """Sets what a name stands for; a second value that is another one makes it a list of all."""
+    if name not in found:
+        found[name] = value
+    elif found[name] != value and not (isinstance(found[name], _Several) and value in found[name]):
+        found[name] = _Several([*(found[name] if isinstance(found[name], _Several) else [found[name]]), value])
+
+
+class _Several(list[Any]):
+    """Values of one name; a list that is itself a value is none of these."""
 
 
 def run_fields(names: Names, said: Description) -> dict[str, Any]:
@@ -120,7 +175,39 @@ def value_fields(names: Names, said: Description) -> dict[str, Any]:
         "generated_by": ids(names, said.iris("prov:wasGeneratedBy")),
         "specialization_of": ids(names, said.iris("prov:specializationOf")),
         "data": _data_state(names, said),
+        "series": Series.model_validate(series_fields(names, said)) if "provlake:Series" in types(said) else None,
     }
+
+
+def series_fields(names: Names, said: Description, chunks: Optional[int] = None) -> dict[str, Any]:
+    """The fields of :class:`query_engine.models.Series`."""
+    identifier = names.id(said.iri)
+    step = json_value(said, "provlake:lastStep")
+    return {
+        "id": identifier,
+        "iri": said.iri,
+        "name": names.name(said.iri),
+        "activity": identifier.rpartition("/")[0] or None,
+        "context": _context(identifier),
+        "unit": said.text("provlake:unit"),
+        "telemetry": "provlake:Telemetry" in types(said),
+        "latest": json_value(said, "prov:value"),
+        "minimum": json_value(said, "provlake:minimum"),
+        "maximum": json_value(said, "provlake:maximum"),
+        "last_step": step if isinstance(step, int) else None,
+        "last_time": said.time("provlake:lastTime"),
+        "chunks": chunks,
+        "points": f"/v1/series/{identifier}",
+    }
+
+
+def _context(identifier: str) -> Optional[str]:
+    """The part of a run that a series belongs to, as people call it."""
+    _, _, _, *inside = identifier.split("/")
+    if len(inside) != 3:
+        return None
+    name, number = plain(inside[0]), plain(inside[1])
+    return name if number == "0" else f"{name}/{number}"
 
 
 def _data_state(names: Names, said: Description) -> Optional[DataState]:

@@ -6,19 +6,21 @@ where they take at most half of what may be kept, else so many at equal distance
 
 from __future__ import annotations
 
-from typing import Callable, Literal, Mapping
+from typing import Any, Callable, Mapping
 
 import numpy as np
 from tsdownsample import LTTBDownsampler, MinMaxDownsampler
 
 from query_engine.series_points import Integers, Numbers
 
-Method = Literal["lttb", "minmax", "every"]
 LEAST = 10
 """Fewest points that can be asked for: every method then has room for what it needs."""
 
+_LTTB: Any = LTTBDownsampler()  # type: ignore[no-untyped-call]
+_MINMAX: Any = MinMaxDownsampler()  # type: ignore[no-untyped-call]
 
-def chosen(x: Integers, values: Numbers, points: int, method: Method) -> Integers:
+
+def chosen(x: Integers, values: Numbers, points: int, method: str) -> Integers:
     """Positions of at most ``points`` points, in order; all of them where there are no more.
 
     Args:
@@ -37,7 +39,7 @@ def chosen(x: Integers, values: Numbers, points: int, method: Method) -> Integer
     if len(places) > room:
         # To floats only after the first is taken off: times in microseconds are near the end of what floats count.
         distance = (x[places] - x[places[0]]).astype(np.float64)
-        places = places[_METHODS[method](distance, values[places], room)]
+        places = places[METHODS[method](distance, values[places], room)]
     return np.sort(np.concatenate([places, others]))
 
 
@@ -51,12 +53,13 @@ def _every(count: int, most: int) -> Integers:
 def _lttb(x: Numbers, values: Numbers, most: int) -> Integers:
     # Areas of the largest numbers overflow; a scale changes no comparison of areas.
     scale = float(np.abs(values).max()) or 1.0
-    return LTTBDownsampler().downsample(x, values / scale, n_out=most).astype(np.int64)
+    places: Integers = _LTTB.downsample(x, values / scale, n_out=most).astype(np.int64)
+    return places
 
 
 def _minmax(x: Numbers, values: Numbers, most: int) -> Integers:
     # Without x: in stretches of equal width some would be empty, and the library breaks off where x never rises.
-    places = MinMaxDownsampler().downsample(values, n_out=most - most % 2 - 2).astype(np.int64)
+    places: Integers = _MINMAX.downsample(values, n_out=most - most % 2 - 2).astype(np.int64)
     return np.unique(np.concatenate([[0], places, [len(values) - 1]]))
 
 
@@ -64,7 +67,7 @@ def _nth(x: Numbers, values: Numbers, most: int) -> Integers:
     return _every(len(values), most)
 
 
-_METHODS: Mapping[str, Callable[[Numbers, Numbers, int], Integers]] = {
+METHODS: Mapping[str, Callable[[Numbers, Numbers, int], Integers]] = {
     "lttb": _lttb,
     "minmax": _minmax,
     "every": _nth,

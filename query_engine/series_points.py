@@ -72,8 +72,8 @@ class Points:
 
     def at(self, chosen: Union[Integers, npt.NDArray[np.bool_]]) -> Points:
         """The points with these positions, or where a mask is true."""
-        columns = (self.steps, self.times, self.values, self.sources)
-        return Points(*(column[chosen] for column in columns), producers=self.producers)
+        steps, times, values = self.steps[chosen], self.times[chosen], self.values[chosen]
+        return Points(steps, times, values, self.sources[chosen], self.producers)
 
     def along(self, axis: Axis) -> Integers:
         return self.steps if axis == "step" else self.times

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Sequence
 
 from query_engine.binding import Binding, bind
-from query_engine.errors import QueryTimeout, StoreFailed
+from query_engine.errors import QueryEngineError, QueryTimeout, StoreFailed
 from query_engine.store import StoreClient
 from query_engine.terms import Term
 
@@ -38,13 +38,18 @@ async def table(store: StoreClient, query: str, width: int, **bindings: Binding)
     """
     async with store.proxy(bind(query, bindings), _TSV) as response:
         lines = (await response.aread()).decode().replace("\r\n", "\n").split("\n")
-    if lines[-1]:  # every row ends its line; what follows the last one is the store saying why it broke off
-        broken = "the store broke off its answer: " + lines[-1][-200:]
-        raise QueryTimeout(broken) if "cancel" in broken or "time" in broken else StoreFailed(broken)
+    if lines[-1]:
+        raise broken_off(lines[-1])
     rows: list[Sequence[str]] = [line.split("\t") for line in lines[1:-1]]
     if any(len(row) != width for row in rows):
         raise StoreFailed("the store's answer is no table of what was asked")
     return rows
+
+
+def broken_off(text: str) -> QueryEngineError:
+    """The error of an answer that does not end with its last row's line: what follows is the store saying why it broke off."""
+    told = "the store broke off its answer: " + text[-200:]
+    return QueryTimeout(told) if "cancel" in told or "time" in told else StoreFailed(told)
 
 
 def iri(cell: str) -> str:

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Query, Request
 
 from query_engine import models
 from query_engine.binding import Literal
-from query_engine.descriptions import count_subjects, describe
+from query_engine.descriptions import count_subjects
 from query_engine.errors import BadParameter
 from query_engine.executions import Type
 from query_engine.models import ListedValue
 from query_engine.names import canonical, classes
 from query_engine.paging import CursorParameter, Limit, Listing, Page
-from query_engine.reading import VALUE_PROPERTIES, Read, value_fields
+from query_engine.reading import Read, value_fields
+from query_engine.series_reading import describe_values
 
 router = APIRouter(prefix="/v1", tags=["values"])
 
@@ -64,7 +65,7 @@ async def list_values(
         listing.where(_OF_VALUE, wanted=meanings(value))
     listing.where("FILTER(isIRI(?item))")
     items, following = await listing.page(read.store, read.names, Page(request, limit, cursor))
-    said = await describe(read.store, items, VALUE_PROPERTIES)
+    said = await describe_values(read.store, items)
     counts = await count_subjects(read.store, items, "prov:used")
     values = [
         ListedValue.model_validate({**value_fields(read.names, one), "used_by_count": counts.get(iri, 0)})
