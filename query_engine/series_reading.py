@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import AsyncGenerator, Iterable, Mapping, Sequence
+from typing import Any, AsyncGenerator, Iterable, Mapping, Optional, Sequence
 
 from pllib.provml.vocabulary import SPARQL_PREFIXES
 from query_engine.binding import Iri, bind
@@ -27,9 +27,14 @@ _BATCH = 1 << 20
 _CSV = "text/csv"
 _OPTIONALS = " ".join(f"OPTIONAL {{ ?item {curie} ?v{place} }}" for place, curie in enumerate(SERIES_PROPERTIES))
 _DESCRIBE = f"{SPARQL_PREFIXES}SELECT * WHERE {{ VALUES ?item {{}} ?item a provlake:Series {_OPTIONALS} }}"
-_GENERATED = f"""{SPARQL_PREFIXES}SELECT DISTINCT ?series WHERE {{
-  VALUES ?activity {{}} ?series prov:wasGeneratedBy ?activity ; a provlake:Series
+_GENERATED = (
+    SPARQL_PREFIXES
+    + """SELECT DISTINCT ?series WHERE {{
+  VALUES ?activity {{}} ?series prov:wasGeneratedBy ?activity ; a provlake:Series . {named} {kind}
 }} ORDER BY ?series LIMIT """
+)
+_NAMED = "VALUES ?name {} ?series prov:wasDerivedFrom/rdfs:label ?name ."
+_TELEMETRY, _OTHERS = "?series a provlake:Telemetry .", "FILTER NOT EXISTS { ?series a provlake:Telemetry }"
 _COUNT = f"""{SPARQL_PREFIXES}SELECT ?item (COUNT(?chunk) AS ?n) WHERE {{
   VALUES ?item {{}} ?item provlake:points ?chunk
 }} GROUP BY ?item"""
@@ -57,11 +62,20 @@ async def describe_values(store: StoreClient, iris: Iterable[str]) -> dict[str, 
     return {iri: series[iri] if iri in series else others[iri] for iri in asked}
 
 
-async def series_of(read: Reader, activities: Sequence[str], most: int) -> tuple[list[Series], bool]:
-    """The series that activities generate, by their ids, and whether there are more than ``most``."""
+async def series_of(
+    read: Reader, activities: Sequence[str], most: int, *, telemetry: bool, name: Optional[str] = None
+) -> tuple[list[Series], bool]:
+    """The series that activities generate, by their ids, and whether there are more than ``most``.
+
+    Args:
+        telemetry: readings of the machine, or all others.
+        name: only those of this name.
+    """
     iris: list[str] = []
+    query = _GENERATED.format(named="" if name is None else _NAMED, kind=_TELEMETRY if telemetry else _OTHERS)
+    bindings: dict[str, Any] = {} if name is None else {"name": name}
     for some in _slices(activities):
-        rows = await read.store.select(f"{_GENERATED}{most + 1}", activity=[Iri(iri) for iri in some])
+        rows = await read.store.select(f"{query}{most + 1}", activity=[Iri(iri) for iri in some], **bindings)
         iris += [row["series"].value for row in rows]
     said = await describe_series(read.store, iris[:most])
     return [Series.model_validate(series_fields(read.names, said[iri])) for iri in sorted(said)], len(iris) > most
