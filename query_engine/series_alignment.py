@@ -81,7 +81,8 @@ def _column(values: Numbers, places: Integers, rows: int) -> Column:
     for column in (mean, least, greatest):
         column[empty] = np.nan
     worst = np.zeros(rows)
-    np.add.at(worst, places[~finite], values[~finite])  # NaN and both infinities make NaN
+    with np.errstate(invalid="ignore"):  # NaN, and both infinities, make NaN
+        np.add.at(worst, places[~finite], values[~finite])
     return Column(mean, least, greatest, np.bincount(places, minlength=rows), worst)
 
 

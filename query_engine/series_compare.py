@@ -18,8 +18,8 @@ from query_engine.reading import Read, Reader, series_fields
 from query_engine.runs_compare import RunsToCompare, runs_of
 from query_engine.series import FORMAT, POINTS, MostPoints, Step, chosen_format, context_id
 from query_engine.series_alignment import Alignment, align
-from query_engine.series_points import Window
-from query_engine.series_reading import describe_series, fetch
+from query_engine.series_points import Points, Window
+from query_engine.series_reading import MAX_POINTS, describe_series, fetch
 
 router = APIRouter(prefix="/v1", tags=["runs"])
 
@@ -63,7 +63,7 @@ class SeriesComparison(Model):
         },
         400: {"description": "No runs, too many, or a run with several series of that name."},
         404: {"description": "No such run, or it has no such series."},
-        413: {"description": "More than five million points of a series are asked for."},
+        413: {"description": "More than five million points are asked for."},
     },
 )
 async def compare_series(
@@ -91,7 +91,9 @@ async def compare_series(
     runs = runs_of(read, run)
     series = [await _series(read, iri, name, context) for iri in runs]
     async with request.app.state.series:
-        points = [await fetch(read.store, each.iri, window) for each in series]
+        points: list[Points] = []
+        for each in series:
+            points.append(await fetch(read.store, each.iri, window, MAX_POINTS - sum(map(len, points))))
         found = await asyncio.to_thread(align, points, most)
     ids = [read.names.id(iri.value) for iri in runs]
     headers = {"Vary": "Accept", POINTS: f"total={sum(map(len, points))}, returned={len(found.steps)}"}

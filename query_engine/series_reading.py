@@ -90,13 +90,13 @@ async def chunk_counts(store: StoreClient, iris: Sequence[str]) -> Mapping[str, 
     return found
 
 
-async def fetch(store: StoreClient, series: str, window: Window) -> Points:
+async def fetch(store: StoreClient, series: str, window: Window, most: int = MAX_POINTS) -> Points:
     """The points of a series that are in a window, ordered by producer and number.
 
     They are decoded while the store sends them, in another thread, and what lies outside is not kept.
 
     Raises:
-        TooLarge: they are more than :data:`MAX_POINTS`.
+        TooLarge: they are more than ``most``.
         StoreFailed: what stands in the graph are no chunks; and what :meth:`StoreClient.proxy` raises.
     """
     kept: list[Chunk] = []
@@ -106,12 +106,9 @@ async def fetch(store: StoreClient, series: str, window: Window) -> Points:
             chunks = await asyncio.to_thread(_decode, series, lines, window)
             kept += chunks
             count += sum(len(chunk.values) for chunk in chunks)
-            if count > MAX_POINTS:
-                raise TooLarge(
-                    f"more than {MAX_POINTS} points of this series are asked for",
-                    field="id",
-                    fix="Ask for some of them: with from_step and to_step, from and to, or rank.",
-                )
+            if count > most:
+                told = f"more than {MAX_POINTS} points are asked for at once"
+                raise TooLarge(told, fix="Ask for some of them: with from_step and to_step.")
     return window.of(await asyncio.to_thread(merge, kept))
 
 
