@@ -26,6 +26,7 @@ from query_engine.series_reading import chunk_counts, describe_series, fetch
 router = APIRouter(prefix="/v1", tags=["runs"])
 
 MOST_POINTS = 1_000_000
+_LINES = 50_000
 POINTS = "X-PLLib-Points"
 _FORMATS = {"json": formats.JSON, "csv": formats.CSV}
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -210,12 +211,12 @@ def _written(
         "x": axis,
         "non_finite": _non_finite(everything.values),
         "producers": [{"process": iris.process(by), "rank": rank} for by, rank in found.producers],
-        "steps": found.steps.tolist(),
+        "steps": found.steps,
         "times": times_text(found.times),
         "values": numbers(found.values),
-        "sources": found.sources.tolist() if len(found.producers) > 1 else None,
+        "sources": found.sources if len(found.producers) > 1 else None,
     }
-    return orjson.dumps(answer), told
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY), told
 
 
 def _non_finite(values: Numbers) -> dict[str, int]:
@@ -224,7 +225,13 @@ def _non_finite(values: Numbers) -> dict[str, int]:
 
 
 def _csv(points: Points) -> bytes:
+    found = bytearray(b"step,time,value,rank\r\n")
+    for begin in range(0, len(points), _LINES):
+        found += _csv_lines(points.at(slice(begin, begin + _LINES))).encode()
+    return bytes(found)
+
+
+def _csv_lines(points: Points) -> str:
     ranks: Sequence[Any] = ["" if rank is None else rank for _, rank in points.producers]
     rows = zip(points.steps.tolist(), times_text(points.times), numbers(points.values), points.sources.tolist())
-    lines = [f"{step},{time},{value},{ranks[source]}" for step, time, value, source in rows]
-    return "\r\n".join(["step,time,value,rank", *lines, ""]).encode()
+    return "".join([f"{step},{time},{value},{ranks[source]}\r\n" for step, time, value, source in rows])

@@ -7,7 +7,8 @@ chunks of one producer may overlap: a point is known by its producer and number,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterable, Iterator, Literal, NamedTuple, Optional, Union
+from itertools import accumulate, chain, pairwise
+from typing import Any, Iterable, Iterator, Literal, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -70,8 +71,8 @@ class Points:
     def __len__(self) -> int:
         return len(self.values)
 
-    def at(self, chosen: Union[Integers, npt.NDArray[np.bool_]]) -> Points:
-        """The points with these positions, or where a mask is true."""
+    def at(self, chosen: Union[Integers, npt.NDArray[np.bool_], slice]) -> Points:
+        """The points with these positions, in a slice, or where a mask is true."""
         steps, times, values = self.steps[chosen], self.times[chosen], self.values[chosen]
         return Points(steps, times, values, self.sources[chosen], self.producers)
 
@@ -99,13 +100,15 @@ class Window:
         """Whether any point of the chunk may be in it."""
         if self.rank is not None and chunk.producer.rank != self.rank:
             return False
-        return bool(self._mask(chunk.steps, chunk.times).any())
+        return self._open or bool(self._mask(chunk.steps, chunk.times).any())
 
     def of(self, points: Points) -> Points:
         """The points in it."""
-        if (self.from_step, self.to_step, self.from_time, self.to_time) == (None, None, None, None):
-            return points
-        return points.at(self._mask(points.steps, points.times))
+        return points if self._open else points.at(self._mask(points.steps, points.times))
+
+    @property
+    def _open(self) -> bool:
+        return (self.from_step, self.to_step, self.from_time, self.to_time) == (None, None, None, None)
 
     def _mask(self, steps: Integers, times: Integers) -> npt.NDArray[np.bool_]:
         inside = np.ones(len(steps), dtype=np.bool_)
@@ -119,24 +122,49 @@ class Window:
         return inside
 
 
-def decode(text: bytes) -> Chunk:
-    """The chunk that a literal says.
+def decode(texts: Sequence[bytes]) -> list[Chunk]:
+    """The chunks that literals say; many at once, since chunks may be small.
 
     Raises:
-        NoChunk: it says none.
+        NoChunk: one says none.
     """
     try:
-        said = orjson.loads(text)
-        steps = np.cumsum(np.array(said["steps"], dtype=np.int64))
-        times = np.cumsum(np.array(said["times"], dtype=np.int64))
-        values = np.array(said["values"], dtype=np.float64)  # "NaN", "INF" and "-INF" become what they say
-        first, by, rank = int(said["first"]), str(said["by"]), said.get("rank")
-        producer = Producer(by, None if rank is None else int(rank))
+        said = [orjson.loads(text) for text in texts]
+        ends = list(accumulate((_length(each) for each in said), initial=0))
+        starts = np.array(ends[:-1], dtype=np.int64)
+        steps, times = (_sums([each[name] for each in said], starts) for name in ("steps", "times"))
+        # "NaN", "INF" and "-INF" become what they say.
+        values = np.array(list(chain.from_iterable(each["values"] for each in said)), dtype=np.float64)
+        return [
+            Chunk(_producer(each), int(each["first"]), steps[begin:end], times[begin:end], values[begin:end])
+            for each, (begin, end) in zip(said, pairwise(ends))
+        ]
     except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
-        raise NoChunk(f"not a chunk of a series ({error}): {text[:100]!r}") from error
-    if not values.ndim == 1 or not steps.shape == times.shape == values.shape:
-        raise NoChunk(f"a chunk of a series with columns of different lengths: {text[:100]!r}")
-    return Chunk(producer, first, steps, times, values)
+        raise NoChunk(f"not a chunk of a series: {error}") from error
+
+
+def _length(said: Any) -> int:
+    """How many points a chunk has; in none of its columns another number."""
+    lengths = {len(said[name]) for name in ("steps", "times", "values") if isinstance(said[name], list)}
+    if len(lengths) != 1 or lengths == {0}:
+        raise NoChunk(f"no points, or columns of different lengths: {orjson.dumps(said)[:100]!r}")
+    return lengths.pop()
+
+
+def _sums(columns: Sequence[list[int]], starts: Integers) -> Integers:
+    """Columns of differences, as the numbers that they say, one after the other.
+
+    The sum goes on over all of them, and what came before is taken off again: where it overflows, it does so both times.
+    """
+    differences = np.array(list(chain.from_iterable(columns)), dtype=np.int64)
+    sums = np.cumsum(differences)
+    before = (sums - differences)[starts]
+    return sums - np.repeat(before, [len(column) for column in columns])
+
+
+def _producer(said: Any) -> Producer:
+    rank = said.get("rank")
+    return Producer(str(said["by"]), None if rank is None else int(rank))
 
 
 def merge(chunks: Iterable[Chunk]) -> Points:

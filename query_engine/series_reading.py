@@ -131,7 +131,7 @@ async def _lines(store: StoreClient, query: str) -> AsyncGenerator[list[bytes], 
 
 def _decode(series: str, lines: list[bytes], window: Window) -> list[Chunk]:
     try:
-        chunks = [decode(_unquoted(line.rstrip(b"\r"))) for line in lines]
+        chunks = decode([_unquoted(line.rstrip(b"\r")) for line in lines])
     except NoChunk as error:
         raise StoreFailed(f"{series}: {error}") from error
     return [chunk for chunk in chunks if window.meets(chunk)]

@@ -41,6 +41,10 @@ def text(points: list[Point], by: str = "p", first: int = 0, rank: int | None = 
     return json.dumps(said, separators=(",", ":")).encode()
 
 
+def one(chunk: bytes) -> Chunk:
+    return decode([chunk])[0]
+
+
 def same(found: float, value: float) -> bool:
     return found == value or (math.isnan(found) and math.isnan(value))
 
@@ -53,7 +57,7 @@ def columns(points: Points) -> list[tuple[int, int, str]]:
 
 @given(POINTS.filter(bool), st.integers(0, 10**9), st.none() | st.integers(0, 5000))
 def test_a_chunk_says_what_was_measured(points, first, rank):
-    chunk = decode(text(points, "9f", first, rank))
+    chunk = one(text(points, "9f", first, rank))
     assert (chunk.producer, chunk.first) == (("9f", rank), first)
     assert chunk.steps.tolist() == [step for step, _, _ in points]
     assert chunk.times.tolist() == [time for _, time, _ in points]
@@ -79,7 +83,17 @@ def test_a_chunk_says_what_was_measured(points, first, rank):
 )
 def test_what_is_no_chunk_is_said_to_be_none(broken):
     with pytest.raises(NoChunk):
-        decode(broken)
+        decode([text([(1, 1, 1.0)]), broken])
+
+
+@given(st.lists(POINTS.filter(bool), max_size=20))
+def test_many_chunks_are_decoded_at_once_each_as_by_itself(chunks):
+    texts = [text(points, f"p{place}", place) for place, points in enumerate(chunks)]
+    for found, alone in zip(decode(texts), map(one, texts), strict=True):
+        assert (found.producer, found.first) == (alone.producer, alone.first)
+        assert found.steps.tolist() == alone.steps.tolist()
+        assert found.times.tolist() == alone.times.tolist()
+        assert repr(found.values.tolist()) == repr(alone.values.tolist())
 
 
 @given(st.data(), st.lists(POINTS, min_size=1, max_size=4))
@@ -91,7 +105,7 @@ def test_each_point_counts_once_whatever_chunks_bring_it(data, producers):
         everything = [(at, at + 7) for at in range(0, len(points), 7)]
         for begin, end in [*everything, *cuts]:
             if points[begin:end]:
-                chunks.append(decode(text(points[begin:end], f"p{place}", begin, place)))
+                chunks.append(one(text(points[begin:end], f"p{place}", begin, place)))
     found = merge(data.draw(st.permutations(chunks)))
     expected = [(step, time, repr(float(value))) for points in producers for step, time, value in points]
     assert columns(found) == expected
@@ -102,13 +116,13 @@ def test_each_point_counts_once_whatever_chunks_bring_it(data, producers):
 
 def test_a_hole_that_is_still_on_its_way_leaves_out_only_what_is_missing():
     points = [(step, step, float(step)) for step in range(9)]
-    found = merge([decode(text(points[6:], first=6)), decode(text(points[:3]))])
+    found = merge([one(text(points[6:], first=6)), one(text(points[:3]))])
     assert found.steps.tolist() == [0, 1, 2, 6, 7, 8]
 
 
 @given(POINTS, st.sampled_from(["step", "time"]))
 def test_points_are_ordered_by_what_is_asked_for_and_the_last_is_the_latest(points, axis):
-    found = ordered(merge([decode(text(points))] if points else []), axis)
+    found = ordered(merge([one(text(points))] if points else []), axis)
     key = (lambda point: point[:2]) if axis == "step" else (lambda point: (point[1], point[0]))
     assert columns(found) == [(step, time, repr(float(value))) for step, time, value in sorted(points, key=key)]
     assert len(found) == len(points)
@@ -117,7 +131,7 @@ def test_points_are_ordered_by_what_is_asked_for_and_the_last_is_the_latest(poin
 @given(POINTS.filter(bool), st.none() | STEPS, st.none() | STEPS, st.none() | TIMES, st.none() | TIMES)
 def test_a_window_has_the_points_between_its_bounds(points, from_step, to_step, from_time, to_time):
     window = Window(from_step, to_step, from_time, to_time)
-    chunk = decode(text(points))
+    chunk = one(text(points))
     inside = [
         step
         for step, time, _ in points
@@ -131,12 +145,12 @@ def test_a_window_has_the_points_between_its_bounds(points, from_step, to_step, 
 
 
 def test_a_window_of_one_rank_leaves_out_the_others():
-    of_rank = {rank: decode(text([(1, 1, 1.0)], f"p{rank}", rank=rank)) for rank in (0, 3, None)}
+    of_rank = {rank: one(text([(1, 1, 1.0)], f"p{rank}", rank=rank)) for rank in (0, 3, None)}
     assert [rank for rank, chunk in of_rank.items() if Window(rank=3).meets(chunk)] == [3]
 
 
 def test_a_million_points_in_order_are_not_sorted_again():
     steps = np.arange(1_000_000)
-    chunk = Chunk(decode(text([(0, 0, 0.0)])).producer, 0, steps, steps, steps.astype(np.float64))
+    chunk = Chunk(one(text([(0, 0, 0.0)])).producer, 0, steps, steps, steps.astype(np.float64))
     points = merge([chunk])
     assert ordered(points, "step") is points
