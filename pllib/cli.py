@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any, Dict, List, Optional, Sequence
 
-from . import openlineage_commands, prospective_commands, spool_commands, store_commands
+from . import openlineage_commands, prospective_commands, runs_commands, spool_commands, store_commands
 from ._version import __version__
 from .command_line import add_command, print_table
 from .errors import ConfigurationError, PllibError
@@ -51,6 +51,7 @@ def _parser(documents: bool) -> argparse.ArgumentParser:
     spool_commands.add_commands(commands)
     _add_query(commands)
     _add_lineage(commands)
+    runs_commands.add_commands(commands)
     prospective_commands.add_commands(commands)
     store_commands.add_commands(commands)
     openlineage_commands.add_commands(commands)

@@ -8,6 +8,8 @@
     client.sparql("SELECT ?m { ?m a provml:Model }")
     client.lineage("model.pkl", store="scratch")
     client.analysis("q3", dataset="train.npz", store="scratch")["rows"]
+    best = next(client.runs(experiment="digits", metric="loss", context="validation"))
+    client.series(best["id"], "loss", context="validation")["values"]
 
 Errors::
 
@@ -28,6 +30,7 @@ from urllib.parse import quote, urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
 from .errors import PllibError
+from .provml.iris import encode
 from .provml.vocabulary import PREFIXES, XSD
 
 Row = Dict[str, Any]
@@ -206,8 +209,8 @@ class Client:
             execution: ``{workflow}/{execution}`` or its IRI.
             format: ``prov-json``, ``provn``, ``prov-xml``, ``prov-ttl``, ``prov-trig``, ``prov-nt`` or ``prov-jsonld``.
         """
-        identifier = execution.split("execution/", 1)[-1]
-        return self._content(f"/v1/executions/{identifier}/prov", {"format": format}).decode("utf-8")
+        path = f"/v1/executions/{_execution_path(execution)}/prov"
+        return self._content(path, {"format": format}).decode("utf-8")
 
     def openlineage(self, execution: str, namespace: str = "pllib") -> Iterator[Row]:
         """A workflow execution and its tasks as OpenLineage events.
@@ -258,7 +261,63 @@ class Client:
 
     def execution(self, identifier: str) -> Row:
         """One workflow execution, by ``{workflow}/{execution}`` or its IRI."""
-        found: Row = self._get("/v1/executions/" + identifier.split("execution/", 1)[-1], {})
+        found: Row = self._get("/v1/executions/" + _execution_path(identifier), {})
+        return found
+
+    def runs(self, *, params: Optional[Mapping[str, Any]] = None, **filters: Any) -> Iterator[Row]:
+        """All runs of experiments that fit, newest first, or ranked by a metric.
+
+        Args:
+            params: values that their parameters must have.
+            filters: ``experiment``, ``study``, ``status``, ``person``; ``metric`` to rank by, with ``context``
+                (``"validation"``), ``by`` (``"latest"``, ``"minimum"``, ``"maximum"``) and ``order`` (``"asc"``,
+                ``"desc"``); ``limit`` of a page.
+        """
+        wanted = {f"param.{name}": _parameter(value) for name, value in (params or {}).items()}
+        return self._pages("/v1/runs", {**filters, **wanted})
+
+    def run(self, identifier: str) -> Row:
+        """All of one run, by ``{experiment}/{execution}`` or its IRI: parameters, metrics, models, code, environment."""
+        found: Row = self._get("/v1/runs/" + _execution_path(identifier), {})
+        return found
+
+    def run_series(self, run: str, **filters: Any) -> Iterator[Row]:
+        """The series of a run (``name``, ``context``, ``telemetry``) with their latest, least and greatest values."""
+        return self._pages(f"/v1/runs/{_execution_path(run)}/series", filters)
+
+    def series(self, of: str, name: Optional[str] = None, *, context: Optional[str] = None, **options: Any) -> Row:
+        """Points of a series: ``steps``, ``times`` and ``values`` (NaN and the infinities as floats), ``total``, ``downsampled``.
+
+        Args:
+            of: the id or IRI of the series; with ``name``, the run that has it.
+            name: name of the series.
+            context: part of the run that it belongs to (``"training"``); the run as a whole when left out.
+            options: ``points`` (1,000), ``method`` (``"lttb"``, ``"minmax"``, ``"every"``), ``x`` (``"step"``,
+                ``"time"``), ``from_step``, ``to_step``, ``from``, ``to``, ``rank``.
+        """
+        inside = _execution_path(of)
+        if name is not None:
+            inside += f"/{encode(context)}/0/{encode(name)}" if context else f"/{encode(name)}"
+        found: Row = self._get(f"/v1/series/execution/{inside}", options)
+        return {**found, "values": [_number(value) for value in found["values"]]}
+
+    def compare(
+        self, runs: Sequence[str], series: Optional[str] = None, *, context: Optional[str] = None, **options: Any
+    ) -> Row:
+        """What differs among runs; with the name of a ``series``, that one of each of them, aligned by step.
+
+        Args:
+            runs: ``{experiment}/{execution}`` or IRIs.
+            context: part of the runs that the series belongs to; empty for the runs themselves.
+            options: of series: ``points``, ``from_step``, ``to_step``.
+        """
+        given: Dict[str, Any] = {"run": [_execution_path(run) for run in runs]}
+        if series is None:
+            found: Row = self._get("/v1/compare/runs", given)
+            return found
+        found = self._get("/v1/compare/series", {**given, "name": series, "context": context, **options})
+        for of_run in found["runs"]:
+            of_run.update({name: [_number(v) for v in of_run[name]] for name in ("values", "minimum", "maximum")})
         return found
 
     def data(self, path: Optional[str] = None, **filters: Any) -> Iterator[Row]:
@@ -296,6 +355,23 @@ class Client:
         while page["next"]:  # a path with its query
             page = get_json(self.url, page["next"], timeout=self.timeout, token=self.token)
             yield from _items(page)
+
+
+def _execution_path(identifier: str) -> str:
+    """What follows ``execution/`` in an id or IRI; of ``{workflow}/{execution}`` as people write it, the same."""
+    path = identifier.split("/execution/", 1)[-1] if "://" in identifier else identifier
+    if path.startswith("execution/"):
+        path = path[len("execution/") :]
+    return quote(path, safe="/%")
+
+
+def _parameter(value: Any) -> str:
+    """A parameter's value as an address says it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, str) else value
 
 
 def _items(page: Any) -> List[Row]:
