@@ -13,13 +13,13 @@ import tomllib
 from query_engine.analyses.form import Analysis, parse
 from query_engine.errors import BadParameter, Conflict, NotFound, QueryEngineError
 
-FOLDERS = tuple(Path(__file__).parent / name for name in ("papers", "stores"))
+FOLDERS = tuple(Path(__file__).parent / name for name in ("papers", "stores", "runs"))
 MAX_STORED = 1000
 
 
 @cache
 def built_in() -> dict[str, Analysis]:
-    """Those that come with the query engine, by name: the papers' questions, then those across stores and workflows."""
+    """Those that come with the query engine, by name: the papers' questions, then those across stores and workflows, then those of runs."""
     paths = [path for folder in FOLDERS for path in sorted(folder.glob("*.toml"))]
     found = [parse(tomllib.loads(path.read_text(encoding="utf-8"))) for path in paths]
     return {analysis.name: analysis for analysis in found}

@@ -149,6 +149,22 @@ def test_runs_are_filtered_and_ranked_by_parameters_of_the_request(http, filters
     assert names(http, **filters) == found
 
 
+def test_top_runs_is_a_named_analysis_with_a_column_a_parameter(http):
+    def top(**parameters: str) -> list[tuple[str, float]]:
+        answer = http.get("/v1/analyses/top-runs/run", params=parameters)
+        assert answer.status_code == 200, answer.text
+        return [(row["run"].rpartition("/")[2], row["latest"]) for row in answer.json()["rows"]]
+
+    validation = {"context": "validation", "experiment": "digits"}
+    assert top(**validation) == [("r2", 0.3), ("r4", 0.4), ("r1", 0.5)]
+    assert top(best="greatest", **validation) == [("r1", 0.5), ("r4", 0.4), ("r2", 0.3)]
+    assert [run for run, _ in top()] == ["r2", "r4", "r1", "r2", "r4", "r1"]
+    assert top(experiment="nothing") == []
+    assert top(metric="emissions", best="greatest")[0] == ("r4", 3.5)
+    (row, *_) = http.get("/v1/analyses/top-runs/run", params=validation).json()["rows"]
+    assert (row["lr"], row["epochs"], row["minimum"], row["context"]) == (0.01, 1, 0.1, "validation")
+
+
 def test_a_reading_of_the_machine_that_ranks_is_among_the_metrics(http):
     (run, *_) = runs(http, metric="cpu.percent", order="desc")
     assert ("cpu.percent", 3.0) in [(metric["name"], metric["latest"]) for metric in run["metrics"]]
