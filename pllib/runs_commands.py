@@ -135,7 +135,6 @@ def show(chosen: argparse.Namespace) -> int:
         return 0
     error = run["error"] or {}
     head = {
-        "run": _short(run["id"]),
         "status": run["status"],
         "error": " ".join(filter(None, (error.get("type"), error.get("message")))),
         "started": run["started"],
@@ -145,7 +144,7 @@ def show(chosen: argparse.Namespace) -> int:
         "agents": ", ".join(run["agents"]),
         "within": ", ".join(run["within"]),
     }
-    print_table(["", ""], [[name, value] for name, value in head.items() if value not in (None, "")])
+    print_table(["run", _short(run["id"])], [[name, value] for name, value in head.items() if value not in (None, "")])
     for title, columns, rows in _sections(run):
         if rows:
             print(f"\n{title}")
@@ -259,7 +258,8 @@ def _one(chosen: argparse.Namespace, client: Client, options: Row) -> Row:
     if context is None:
         context = _only_context(client, run, chosen.name)
     answer = client.series(run, chosen.name, context=context, method=chosen.method, x=chosen.x, **options)
-    xs = answer["steps"] if chosen.x == "step" else [_seconds(text) for text in answer["times"]]
+    times = [_seconds(text) for text in answer["times"]] if chosen.x == "time" else []
+    xs = [time - times[0] for time in times] if chosen.x == "time" else answer["steps"]
     line = Line(_short(run), xs, answer["values"])
     rows = [[*row] for row in zip(answer["steps"], answer["times"], answer["values"])]
     about = {line.name: answer["series"]}
@@ -307,7 +307,7 @@ def _chosen_by(answer: Row) -> str:
 
 def _draw(chosen: argparse.Namespace, found: Row) -> None:
     label = chosen.name + (f" [{found['unit']}]" if found["unit"] else "")
-    across = "step" if chosen.x == "step" else "seconds since 1970"
+    across = "seconds since the first point" if chosen.x == "time" else "step"
     title = f"{chosen.context}: {chosen.name}" if chosen.context else chosen.name
     if len(found["lines"]) == 1:
         title += f" of {found['lines'][0].name}"

@@ -13,7 +13,7 @@ router = APIRouter(tags=["operations"])
 
 _START = """<p>Provenance of scripts and machine-learning workflows, to be asked while they run and after.</p>
 <ul>
-<li><a href="/v1/executions">Workflow executions</a>, <a href="/v1/workflows">workflows</a>,
+<li><a href="/v1/runs">Runs of experiments</a>, <a href="/v1/executions">workflow executions</a>, <a href="/v1/workflows">workflows</a>,
 <a href="/v1/studies">studies</a>, <a href="/v1/data">data</a>, <a href="/v1/agents">agents</a> (JSON)</li>
 <li><a href="/docs">REST API</a> (the page loads its script from the network; <a href="/openapi.json">openapi.json</a> does not)</li>
 <li><a href="/sparql">SPARQL 1.1 endpoint</a>: <code>/sparql?query=…</code></li>

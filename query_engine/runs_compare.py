@@ -80,16 +80,21 @@ def _facts(run: LearningRunDetail) -> dict[str, Facts]:
 
 
 def _code(items: Sequence[RunItem]) -> Facts:
+    """The tree and the entry script in it; of a script that lies in no repository, its own state."""
     found: Facts = {}
     for item in items:
         data = item.data
-        if data is None or data.key == ".":
-            add_value(found, "repository", data.store if data is not None else item.value)
-            add_value(found, "version", data.version if data is not None else None)
-            for name, value in item.facts.items():
-                add_value(found, name, value)
-        else:
+        if data is None:
+            add_value(found, "/".join(item.names), item.value)
+            continue
+        alone = not (data.store or "").startswith("git:")
+        if data.key != ".":
             add_value(found, "script", data.key)
+        elif not alone:
+            add_value(found, "repository", data.store)
+        if data.key == "." or alone:
+            for name, value in {"version": data.version, **item.facts}.items():
+                add_value(found, name, value)
     return found
 
 

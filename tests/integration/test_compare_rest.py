@@ -36,7 +36,9 @@ def graph() -> RunsGraph:
     made.series("execution/digits/a/training/0", "spread", ranks)
     strange = [chunk([(0, START, NAN), (1, START, 1.0), (1, START, NAN), (2, START, float("inf"))], "p", 0)]
     made.series("execution/digits/b/training/0", "spread", strange)
-    made.run("bare", "only")
+    bare = made.run("bare", "only")
+    script = {"class_": "provml:Implementation", "used": True, "store": "laptop", "facts": {"sha256": "77"}}
+    made.data(bare, "script", "/home/ana/fit.py", version="s1-77", **script)
     return made
 
 
@@ -108,6 +110,9 @@ def test_equal_runs_and_a_bare_one_differ_in_what_one_of_them_lacks(http):
     assert (same["parameters"], same["packages"]) == ([], [])
     bare = http.get("/v1/compare/runs?run=digits/a&run=execution/bare/only").json()
     assert by_name(bare["parameters"]) == {"lr": [0.1, None], "epochs": [5, None]}
+    code = by_name(bare["code"])
+    assert (code["script"], code["version"]) == (["fit.py", "/home/ana/fit.py"], ["c0", "s1-77"])
+    assert code["repository"] == ["git:example.org/lab/code", None]
 
 
 def test_series_are_aligned_by_the_steps_that_any_of_them_has(http):
