@@ -48,14 +48,15 @@ _STATISTICS = {"latest": "prov:value", "minimum": "provlake:minimum", "maximum":
 _RANKED = """{{ SELECT ?item ({least}(?number) AS ?key) WHERE {{
   VALUES ?metric {{}} {ending} ?label rdfs:label ?metric . ?series prov:wasDerivedFrom ?label ; a provlake:Series ;
     {statistic} ?said ; prov:wasGeneratedBy ?activity .
-  {{ ?activity provlake:isPartOf ?item }} UNION {{ ?activity a provml:LearningProcessExecution BIND(?activity AS ?item) }}
-  {within} BIND(IF(?said = ?said, ?said, {last}) AS ?number)
+  OPTIONAL {{ ?activity provlake:isPartOf ?whole }} {within} BIND(COALESCE(?whole, ?activity) AS ?item)
+  BIND(IF(?said = ?said, ?said, {last}) AS ?number)
 }} GROUP BY ?item }}"""
-_WITH_PARAMETER = """VALUES ?name{0} {{}} VALUES ?wanted{0} {{}} ?label{0} rdfs:label ?name{0} .
-?value{0} prov:wasDerivedFrom ?label{0} ; a ?class{0} ; prov:value ?literal{0} .
-FILTER(?class{0} IN ({1}) && ?literal{0} = ?wanted{0}) ?user{0} prov:used ?value{0} .
-{{ ?user{0} a provml:LearningProcessExecution BIND(?user{0} AS ?item) }} UNION
-{{ ?user{0} provlake:isPartOf ?item FILTER(STRENDS(STR(?user{0}), "/0")) }}"""
+_WITH_PARAMETER = """{{ SELECT DISTINCT ?item WHERE {{
+  VALUES ?name{0} {{}} VALUES ?wanted{0} {{}} ?label rdfs:label ?name{0} .
+  ?value prov:wasDerivedFrom ?label ; a ?class ; prov:value ?literal . FILTER(?class IN ({1}) && ?literal = ?wanted{0})
+  ?user prov:used ?value . OPTIONAL {{ ?user provlake:isPartOf ?whole }}
+  FILTER(!BOUND(?whole) || STRENDS(STR(?user), "/0")) BIND(COALESCE(?whole, ?user) AS ?item)
+}} }}"""
 _ANY_SERIES = f"""{SPARQL_PREFIXES}ASK {{
   VALUES ?metric {{}} ?label rdfs:label ?metric . ?series prov:wasDerivedFrom ?label ; a provlake:Series }}"""
 _METRICS = f"""{SPARQL_PREFIXES}SELECT DISTINCT ?name WHERE {{
@@ -189,7 +190,7 @@ def _listing(metric: Optional[str], context: Optional[str], by: Optional[str], o
         last='"-INF"^^xsd:double' if descending else '"INF"^^xsd:double',
         statistic=_STATISTICS[one_of("by", by or "latest", tuple(_STATISTICS))],
         ending="VALUES ?ending {}" if context else "",
-        within={None: "", "": "FILTER(?activity = ?item)"}.get(context, "FILTER(STRENDS(STR(?activity), ?ending))"),
+        within={None: "", "": "FILTER(!BOUND(?whole))"}.get(context, "FILTER(STRENDS(STR(?activity), ?ending))"),
     )
     listing = Listing(_RUNS, newest_first=descending, key=ranked)
     listing.where("", metric=metric, **({"ending": f"/{iris.encode(context)}/0"} if context else {}))

@@ -162,7 +162,7 @@ def test_top_runs_is_a_named_analysis_with_a_column_a_parameter(http):
     assert top(experiment="nothing") == []
     assert top(metric="emissions", best="greatest")[0] == ("r4", 3.5)
     (row, *_) = http.get("/v1/analyses/top-runs/run", params=validation).json()["rows"]
-    assert (row["lr"], row["epochs"], row["minimum"], row["context"]) == (0.01, 1, 0.1, "validation")
+    assert (row["lr"], row["epochs"], row["minimum"], row["part"]) == (0.01, 1, 0.1, "validation")
 
 
 def test_a_reading_of_the_machine_that_ranks_is_among_the_metrics(http):
