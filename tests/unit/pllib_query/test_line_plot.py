@@ -6,7 +6,7 @@ import math
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pllib.line_plot import HEIGHT, LEFT, TOP, WIDTH, Line, sparkline, svg
@@ -20,6 +20,7 @@ def drawn(*lines: Line, title: str = "t") -> ElementTree.Element:
     return ElementTree.fromstring(svg(lines, title, "step", "loss"))  # noqa: S314 - our own text
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(), VALUES), max_size=3), st.text(), st.integers(-(2**53), 2**53))
 def test_any_numbers_and_names_make_a_drawing_whose_points_are_inside(series, title, first):
     lines = [Line(name, range(first, first + len(values)), values) for name, values in series]
@@ -52,6 +53,7 @@ def test_names_are_text_and_nothing_else():
     assert "<script>x</script>&\ufffd" in [text.text for text in root.iter(f"{SVG}text")]
 
 
+@settings(deadline=None)
 @given(VALUES, st.integers(1, 80))
 def test_a_sparkline_has_a_character_for_each_stretch(values, width):
     for plain in (False, True):

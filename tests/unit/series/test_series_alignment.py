@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from query_engine.series_alignment import align
@@ -32,6 +32,7 @@ def worst(values: list[float]) -> str:
     return "INF" if values[0] > 0 else "-INF"
 
 
+@settings(deadline=None)
 @given(SERIES, st.integers(1, 50))
 def test_each_row_says_of_each_series_what_is_in_it(series, rows):
     found = align([made(points) for points in series], rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -13,6 +13,7 @@ from query_engine.series_downsampling import LEAST, chosen
 METHODS = ["lttb", "minmax", "every"]
 
 
+@settings(deadline=None)
 @given(st.data(), st.integers(0, 400), st.integers(LEAST, 60), st.sampled_from(METHODS))
 def test_the_chosen_are_so_many_at_most_in_order_each_once(data, count, points, method):
     """Any numbers, the largest there are, and NaN and the infinities among them; steps that stand still or jump."""

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from query_engine.series_points import Chunk, NoChunk, Points, Window, decode, merge, ordered
@@ -55,6 +55,7 @@ def columns(points: Points) -> list[tuple[int, int, str]]:
     return [(step, time, repr(float(value))) for step, time, value in rows]
 
 
+@settings(deadline=None)
 @given(POINTS.filter(bool), st.integers(0, 10**9), st.none() | st.integers(0, 5000))
 def test_a_chunk_says_what_was_measured(points, first, rank):
     chunk = one(text(points, "9f", first, rank))
@@ -86,6 +87,7 @@ def test_what_is_no_chunk_is_said_to_be_none(broken):
         decode([text([(1, 1, 1.0)]), broken])
 
 
+@settings(deadline=None)
 @given(st.lists(POINTS.filter(bool), max_size=20))
 def test_many_chunks_are_decoded_at_once_each_as_by_itself(chunks):
     texts = [text(points, f"p{place}", place) for place, points in enumerate(chunks)]
@@ -96,6 +98,7 @@ def test_many_chunks_are_decoded_at_once_each_as_by_itself(chunks):
         assert repr(found.values.tolist()) == repr(alone.values.tolist())
 
 
+@settings(deadline=None)
 @given(st.data(), st.lists(POINTS, min_size=1, max_size=4))
 def test_each_point_counts_once_whatever_chunks_bring_it(data, producers):
     """Chunks that overlap, repeat and come in any order give each producer's points once, in order."""
@@ -120,6 +123,7 @@ def test_a_hole_that_is_still_on_its_way_leaves_out_only_what_is_missing():
     assert found.steps.tolist() == [0, 1, 2, 6, 7, 8]
 
 
+@settings(deadline=None)
 @given(POINTS, st.sampled_from(["step", "time"]))
 def test_points_are_ordered_by_what_is_asked_for_and_the_last_is_the_latest(points, axis):
     found = ordered(merge([one(text(points))] if points else []), axis)
@@ -128,6 +132,7 @@ def test_points_are_ordered_by_what_is_asked_for_and_the_last_is_the_latest(poin
     assert len(found) == len(points)
 
 
+@settings(deadline=None)
 @given(POINTS.filter(bool), st.none() | STEPS, st.none() | STEPS, st.none() | TIMES, st.none() | TIMES)
 def test_a_window_has_the_points_between_its_bounds(points, from_step, to_step, from_time, to_time):
     window = Window(from_step, to_step, from_time, to_time)
