@@ -17,6 +17,7 @@ from fastapi.responses import StreamingResponse
 
 from pllib import prov
 from pllib.prov import rdf_reader
+from pllib.prov.literals import canonical as canonical_literal
 from pllib.prov.rdf import Triple
 from pllib.provml.vocabulary import PREFIXES, PROV, RDF, SPARQL_PREFIXES, XSD
 from query_engine.binding import Iri
@@ -39,6 +40,8 @@ _TASKS = f"""{SPARQL_PREFIXES}SELECT ?a WHERE {{
   VALUES ?execution {{}} ?a provlake:isPartOf ?execution }} LIMIT {MAX_TRIPLES + 1}"""
 _MADE = f"""{SPARQL_PREFIXES}SELECT ?e WHERE {{
   VALUES ?a {{}} ?e prov:wasGeneratedBy ?a }} LIMIT {MAX_TRIPLES + 1}"""
+_SESSIONS = f"""{SPARQL_PREFIXES}SELECT ?session WHERE {{
+  VALUES ?a {{}} ?session provlake:sessionOf ?a }} LIMIT {MAX_TRIPLES + 1}"""
 _SAID = f"SELECT ?s ?p ?o WHERE {{ VALUES ?s {{}} ?s ?p ?o }} LIMIT {MAX_TRIPLES + 1}"
 _NAMED = f"""{SPARQL_PREFIXES}SELECT ?s ?p ?o WHERE {{
   VALUES ?s {{}} ?s ?p ?o FILTER(?p IN (rdf:type, rdfs:label)) }} LIMIT {MAX_TRIPLES + 1}"""
@@ -121,15 +124,18 @@ class Gathered:
     )
 
     async def activities(self, iris: Iterable[str]) -> None:
-        """Activities, with who they are associated with and the plans they followed."""
+        """Activities, with the sessions they had, who they are associated with and the plans they followed."""
         await self._add("Activity", iris, _SAID)
+        sessions = await self.batched(_SESSIONS, "a", self.parts["Activity"])
+        await self._add("Activity", [row["session"].value for row in sessions], _SAID)
         await self._add("Agent", self.objects("wasAssociatedWith"), _SAID)
         await self._add("Agent", self.objects("actedOnBehalfOf"), _SAID)
         await self._add("Plan", self.objects("wasInfluencedBy"), _NAMED)
 
     async def entities(self, iris: Iterable[str]) -> None:
-        """Entities, with what they are states of, and the attributes they are values of."""
+        """Entities, with the facts about them, what they are states of, and the attributes they are values of."""
         await self._add("Entity", iris, _SAID)
+        await self._add("Entity", self.objects("hadMember"), _SAID)
         await self._add("Entity", self.objects("specializationOf"), _SAID)
         await self._add("Entity", self.objects("wasDerivedFrom"), _NAMED)
 
@@ -178,7 +184,8 @@ def _value(term: Term) -> prov.Ref | prov.Literal:
         return prov.Ref(term.value if term.kind == "iri" else "_:" + term.value)
     if term.lang:
         return prov.Literal(term.value, RDF + "langString", term.lang)
-    return prov.Literal(term.value, term.datatype or XSD + "string")
+    # Stores have forms of their own for one and the same number.
+    return canonical_literal(prov.Literal(term.value, term.datatype or XSD + "string"))
 
 
 async def answer(request: Request, gathered: Gathered, name: str) -> Response:

@@ -64,6 +64,18 @@ class Lab:
         assert not check or done.returncode == 0, done.stderr
         return done
 
+    def pllib(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Runs the ``pllib`` command."""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **environ}
+        return subprocess.run(
+            [sys.executable, "-m", "pllib", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=self.folder,
+        )
+
     def spooled(self) -> dict[str, list[dict[str, Any]]]:
         """Records on disk by producer."""
         folder = str(self.folder / "spool")

@@ -1,0 +1,124 @@
+"""One record about an activity on its way into facts."""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping, Optional
+
+from ..provml import iris, vocabulary
+from .conversion import Conversion, Facts, Values, canonical, encode, first_part
+
+Json = Any
+
+
+class ActivityRecord:
+    """A begin, an end, or what is said while an activity is open.
+
+    Args:
+        found: where it is written.
+        record: as it was read.
+    """
+
+    def __init__(self, found: Facts, conversion: Conversion, record: Mapping[str, Json]) -> None:
+        self._found, self._record, self._conversion = found, record, conversion
+        self._kind: str = record["kind"]
+        self._wf = canonical(record["wf"])
+        self._name = first_part(self._wf)
+        self._workflow = iris.workflow(self._name)
+        self._execution = "execution/" + self._wf
+        self._own = "" if self._kind == "workflow" else canonical(record["id"])
+        self._transformation = first_part(self._own) if self._own else ""
+        self.id = f"{self._execution}/{self._own}" if self._own else self._execution
+        self._values = Values(found, self._workflow, self._wf, self.id, bool(record.get("match")))
+        self._informants: List[str] = []
+
+    @property
+    def _plan(self) -> str:
+        return f"{self._workflow}/transformation/{encode(self._transformation)}" if self._own else self._workflow
+
+    def convert(self, op: str) -> None:
+        """Writes what the record says."""
+        self._place()
+        if op == "begin":
+            self._begin()
+        elif op == "end":
+            self._end()
+        self._add_values()
+
+    def _begin(self) -> None:
+        record, found = self._record, self._found
+        stage = record.get("stage")
+        found.classes(self.id, execution_class(self._kind, stage))
+        found.time(self.id, "prov:startedAtTime", record["t"])
+        if record.get("up") is not None and self._own:
+            self._informants.append(f"{self._execution}/{canonical(record['up'])}")
+        if record.get("person") is not None:
+            found.link(self.id, "prov:wasAssociatedWith", found.person(record["person"]))
+        if self._own:
+            found.named(self._plan, plan_class(self._kind, stage), self._transformation)
+        else:
+            found.named(self._plan, vocabulary.WORKFLOW.plan, self._name)
+        if self._kind == "task" and stage not in (None, "feature_extraction"):
+            found.named(self._workflow, vocabulary.LEARNING_WORKFLOW.plan, self._name)
+            found.classes(self._execution, vocabulary.LEARNING_WORKFLOW.execution)
+
+    def _end(self) -> None:
+        record, found = self._record, self._found
+        found.time(self.id, "prov:endedAtTime", record["t"])
+        if record.get("elapsed") is not None:
+            found.seconds(self.id, record["elapsed"])
+        found.text(self.id, "provlake:status", record["status"])
+        if self._kind not in ("task", "section"):  # of those, only the begin knows the class
+            found.classes(self.id, execution_class(self._kind, None))
+        error = record.get("error")
+        if error is not None:
+            found.text(self.id, "provlake:errorType", error["type"])
+            found.text(self.id, "provlake:errorMessage", error.get("message"))
+        for name in ("stdout", "stderr"):
+            found.text(self.id, f"provlake:{name}", record.get(name))
+
+    def _place(self) -> None:
+        """Plan, whole and process."""
+        if self._conversion.first("placed", self.id):
+            self._found.link(self.id, "prov:wasInfluencedBy", self._plan)
+            if self._own:
+                self._found.link(self.id, "provlake:isPartOf", self._execution)
+            self._found.link(self.id, "prov:wasAssociatedWith", self._conversion.process)
+
+    def _add_values(self) -> None:
+        record, found, values = self._record, self._found, self._values
+        for name, value in (record.get("generated") or {}).items():
+            found.link(values.generated(name, value), "prov:wasGeneratedBy", self.id)
+        used = [values.used(name, value) for name, value in (record.get("used") or {}).items()]
+        for execution, names in (record.get("links") or {}).items():
+            used += values.linked(execution, names)
+        for entity in used:
+            found.link(self.id, "prov:used", entity)
+        for activity in dict.fromkeys([*self._informants, *values.informants]):
+            found.link(self.id, "prov:wasInformedBy", activity)
+        if record.get("meta"):
+            found.structure(self.id, "provlake:metadata", record["meta"])
+
+
+def execution_class(kind: str, stage: Optional[str]) -> str:
+    """The class (CURIE) of the execution of a kind of activity.
+
+    Raises:
+        KeyError: there is no such kind or stage.
+    """
+    if kind == "task":
+        return (vocabulary.STAGES[stage] if stage else vocabulary.TASK).execution
+    if kind == "section":
+        return vocabulary.SECTIONS.get(stage or "learning", vocabulary.SECTIONS["learning"]).execution
+    return _OTHERS[kind].execution
+
+
+def plan_class(kind: str, stage: Optional[str]) -> str:
+    """The class (CURIE) of its plan."""
+    if kind == "task":
+        return (vocabulary.STAGES[stage] if stage else vocabulary.TASK).plan
+    if kind == "section":
+        return vocabulary.SECTIONS.get(stage or "learning", vocabulary.SECTIONS["learning"]).plan
+    return _OTHERS[kind].plan
+
+
+_OTHERS = {"workflow": vocabulary.WORKFLOW, "cycle": vocabulary.CYCLE, "iteration": vocabulary.ITERATION}

@@ -1,0 +1,212 @@
+"""From a spool folder to what it says of executions."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
+
+from ..prov.errors import DocumentError
+from ..prov.model import Document, Statement
+from ..provml.iris import DEFAULT_BASE
+from ..provml.vocabulary import PREFIXES
+from .conversion import OWN, Conversion, Fact, canonical
+from .graph import Graph
+from .records import Raw, decoded, raw_records
+
+Json = Any
+Record = Dict[str, Json]
+
+BROKEN = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+"""What a record that breaks the capture format may raise on its way."""
+_SHOWN = 20
+_MOST_PROBLEMS = 100
+_OF_EXECUTIONS = frozenset(("execution", "value", "session"))
+
+
+class Execution(NamedTuple):
+    """A workflow execution that a folder knows of; times in microseconds since 1970 UTC.
+
+    Attributes:
+        id: ``{workflow}/{execution}``, as in its IRI.
+        status: ``finished``, ``failed``, or ``running``, which is also what a process leaves that was killed.
+        activities: how many tasks and the like it has.
+    """
+
+    id: str
+    started: Optional[int]
+    ended: Optional[int]
+    status: str
+    activities: int
+
+
+class Statements:
+    """The statements of a document, read anew each time they are asked for, so that they are never all in memory."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def __iter__(self) -> Iterator[Statement]:
+        return self._graph.statements()
+
+
+class Reading:
+    """What a spool folder says.
+
+    Args:
+        folder: a spool folder.
+        base: beginning of all IRIs; without it ``PLLIB_BASE``, as for the services.
+
+    Attributes:
+        problems: what could not be read, a line each.
+    """
+
+    def __init__(self, folder: Union[str, os.PathLike[str]], base: Optional[str] = None) -> None:
+        self._folder = os.fspath(folder)
+        self._base = base or os.environ.get("PLLIB_BASE") or DEFAULT_BASE
+        self._problems: Dict[str, None] = {}
+
+    @property
+    def problems(self) -> List[str]:
+        return list(self._problems)
+
+    def executions(self) -> List[Execution]:
+        """The executions that there are records of, oldest first.
+
+        Raises:
+            SpoolError: there is no such folder.
+        """
+        found: Dict[str, Execution] = {}
+        activities: Dict[str, Set[str]] = {}
+        for raw in raw_records(self._folder, self._problem):
+            record = self._decoded(raw)
+            if record is None or not isinstance(record.get("wf"), str):
+                continue
+            wf = canonical(record["wf"])
+            before = found.get(wf, Execution(wf, None, None, "running", 0))
+            found[wf] = _after(before, record) if record.get("kind") == "workflow" else before
+            if record.get("kind") != "workflow":
+                activities.setdefault(wf, set()).add(str(record.get("id")))
+        counted = (each._replace(activities=len(activities.get(each.id, ()))) for each in found.values())
+        return sorted(counted, key=lambda each: (each.started is None, each.started or 0, each.id))
+
+    def document(self, execution: Optional[str] = None) -> Document:
+        """The document of an execution, or of all; its statements can be read again and again.
+
+        Args:
+            execution: ``{workflow}/{execution}``, or its IRI.
+
+        Raises:
+            SpoolError: there is no such folder.
+            DocumentError: nothing is known of the execution; the message lists those that are.
+        """
+        graph = Graph(self._base)
+        chosen = self._gather_all(graph) if execution is None else self._gather(graph, self._wf(execution))
+        graph.choose("execution/" + wf for wf in sorted(chosen))
+        return Document(namespaces={**PREFIXES, "id": self._base}, statements=Statements(graph))
+
+    def _wf(self, execution: str) -> str:
+        named = execution[len(self._base) :] if execution.startswith(self._base) else execution
+        named = named[len("execution/") :] if named.startswith("execution/") else named
+        if named.count("/") != 1 or not all(named.split("/")):
+            raise DocumentError(f"{execution[:200]!r} is no execution: give WORKFLOW/EXECUTION", "execution")
+        return canonical(named)
+
+    def _gather_all(self, graph: Graph) -> Set[str]:
+        found: Set[str] = set()
+        for wf, facts in self._facts(lambda wf: True):
+            graph.add(facts)
+            if wf is not None:
+                found.add(wf)
+        return found
+
+    def _gather(self, graph: Graph, chosen: str) -> Set[str]:
+        """What all records say of an execution, and of what it shares with others."""
+        kept: Set[str] = set()
+        name = chosen.encode()
+        # An identifier may be written with more percent-encoding than it needs.
+        for wf, facts in self._facts(lambda wf: wf in (None, chosen), lambda raw: name in raw or b"%" in raw):
+            graph.add(facts)
+            if wf is not None:
+                kept.add(wf)
+                kept.update(_executions(facts))
+        if not kept:
+            raise self._unknown(chosen)
+        for _, facts in self._facts(lambda wf: wf not in (None, chosen)):
+            graph.add(fact for fact in facts if _concerns(fact, kept))
+        return {chosen}
+
+    def _unknown(self, wf: str) -> DocumentError:
+        there = [each.id for each in self.executions()]
+        more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
+        listed = f"there are {', '.join(there[:_SHOWN])}{more}" if there else "there are none"
+        return DocumentError(f"nothing is known of the execution {wf[:200]} in {self._folder}; {listed}")
+
+    def _facts(
+        self, wanted: Callable[[Optional[str]], bool], worth: Callable[[bytes], bool] = lambda raw: True
+    ) -> Iterator[Tuple[Optional[str], List[Fact]]]:
+        """Workflow execution and facts of the records that are wanted.
+
+        Args:
+            wanted: by the workflow execution of a record, ``None`` for what a process says of itself.
+            worth: whether a record that speaks of an execution need be decoded at all.
+        """
+        conversion = Conversion("")
+        for raw in raw_records(self._folder, self._problem):
+            if b'"wf"' in raw.payload and not worth(raw.payload):
+                continue
+            record = self._decoded(raw)
+            if record is None:
+                continue
+            if conversion.producer != raw.producer:
+                conversion = Conversion(raw.producer)
+            try:
+                wf = canonical(record["wf"]) if "wf" in record else None
+                if not wanted(wf):
+                    continue
+                facts = conversion.facts(record)
+                if b"\\ud" in raw.payload:
+                    "".join(fact.text for fact in facts).encode()  # halves of surrogate pairs, which nothing can hold
+            except BROKEN as error:
+                self._broken(raw, error)
+            else:
+                yield wf, facts
+
+    def _decoded(self, raw: Raw) -> Optional[Record]:
+        try:
+            return decoded(raw.payload)
+        except BROKEN as error:
+            self._broken(raw, error)
+            return None
+
+    def _broken(self, raw: Raw, error: BaseException) -> None:
+        about = raw.payload[:60].decode("ascii", "replace")
+        self._problem(f"a record of process {raw.producer} was left out ({type(error).__name__}: {error}): {about}…")
+
+    def _problem(self, text: str) -> None:
+        if len(self._problems) < _MOST_PROBLEMS:
+            self._problems[text] = None
+
+
+def _after(before: Execution, record: Record) -> Execution:
+    """What is known of an execution once this is known of it, too."""
+    time = int(record.get("t", 0))
+    if record.get("op") == "begin":
+        return before._replace(started=time if before.started is None else min(before.started, time))
+    if record.get("op") == "end":
+        last = time if before.ended is None else max(before.ended, time)
+        return before._replace(ended=last, status=str(record.get("status")))
+    return before
+
+
+def _executions(facts: Iterable[Fact]) -> Iterator[str]:
+    """Workflow executions that facts link to."""
+    return (_wf_of(fact.text) for fact in facts if fact.datatype == OWN and fact.text.startswith("execution/"))
+
+
+def _wf_of(identifier: str) -> str:
+    return "/".join(identifier.split("/", 3)[1:3])
+
+
+def _concerns(fact: Fact, kept: Set[str]) -> bool:
+    """Whether what another execution says may belong into a document of these."""
+    return fact.subject.partition("/")[0] not in _OF_EXECUTIONS or _wf_of(fact.subject) in kept
