@@ -9,11 +9,10 @@ from __future__ import annotations
 import sqlite3
 from functools import lru_cache
 from itertools import groupby
-from typing import Callable, Iterable, Iterator, List, Tuple
+from operator import itemgetter
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Tuple
 
-from ..prov import rdf_reader
-from ..prov.model import Literal, Ref, Statement, Value
-from ..prov.rdf import TYPE, Triple
+from ..prov.model import KINDS, Attribute, Literal, Ref, Statement, Value
 from ..provml.vocabulary import PROV, expand
 from .conversion import CLASS, OWN, Fact
 
@@ -26,8 +25,10 @@ CREATE INDEX session ON fact (o) WHERE p = 'provlake:sessionOf';
 CREATE TABLE part (s TEXT PRIMARY KEY, part INTEGER) WITHOUT ROWID;
 """
 _ACTIVITY, _ENTITY, _AGENT, _PLAN, _ATTRIBUTE = range(5)
-_CLASSES = (("Activity",), ("Entity",), ("Agent",), ("Entity", "Plan"), ("Entity",))
+_KINDS = ("activity", "entity", "agent", "entity", "entity")
 """What PROV calls a part."""
+_PLAN_TYPE: Tuple[Attribute, ...] = ((PROV + "type", Ref(PROV + "Plan")),)
+_TIMES = frozenset(("prov:startedAtTime", "prov:endedAtTime"))
 _INSIDE = "SELECT s FROM fact WHERE p = 'provlake:isPartOf' AND s > :whole || '/' AND s < :whole || '0'"
 _LINKED = "SELECT o FROM part JOIN fact USING (s) WHERE part = {} AND p = '{}' AND d = ''"
 _LINKING = "SELECT f.s FROM part JOIN fact f ON f.o = part.s AND f.p = '{1}' WHERE part = {0}"
@@ -97,20 +98,28 @@ class Graph:
 
     def statements(self) -> Iterator[Statement]:
         """The statements of what was chosen: activities first, then entities, agents, plans; relations after their subjects."""
-        for part, names in enumerate(_CLASSES):
+        for part, kind in enumerate(_KINDS):
             only = _NAMED_ONLY if part in (_PLAN, _ATTRIBUTE) else ""
             query = f"SELECT part.s, p, d, o FROM part LEFT JOIN fact ON fact.s = part.s{only} WHERE part = ? ORDER BY part.s"  # noqa: S608
-            cursor = self._database.execute(query, (part,))
-            for subject, rows in groupby(cursor, key=lambda row: str(row[0])):
-                yield from rdf_reader.statements(self._triples(subject, rows, names))
+            for subject, rows in groupby(self._database.execute(query, (part,)), key=itemgetter(0)):
+                yield from self._said(kind, self._base + subject, rows, _PLAN_TYPE if part == _PLAN else ())
 
-    def _triples(self, subject: str, rows: Iterable[Row], names: Iterable[str]) -> Iterator[Triple]:
-        iri = self._base + subject
-        for name in names:
-            yield Triple(iri, TYPE, Ref(PROV + name))
+    def _said(self, kind: str, iri: str, rows: Iterable[Row], attributes: Tuple[Attribute, ...]) -> Iterator[Statement]:
+        """The statements about one subject: itself with its attributes, then its relations."""
+        times: Dict[str, str] = {}
+        given: List[Attribute] = [*attributes]
+        relations: List[Statement] = []
         for _, property, datatype, text in rows:
-            if property is not None:
-                yield Triple(iri, _expanded(property), self._value(datatype, text))
+            relation = _RELATIONS.get(property)
+            if relation is not None:
+                relations.append(Statement(relation.name, None, (iri, self._base + text, *relation.rest)))
+            elif property in _TIMES:
+                times[property] = text
+            elif property is not None:
+                given.append((_named(property), self._value(datatype, text)))
+        arguments = (times.get("prov:startedAtTime"), times.get("prov:endedAtTime")) if kind == "activity" else ()
+        yield Statement(kind, iri, arguments, tuple(given))
+        yield from relations
 
     def _value(self, datatype: str, text: str) -> Value:
         if datatype == OWN:
@@ -118,4 +127,22 @@ class Graph:
         return Ref(_expanded(text)) if datatype == CLASS else Literal(text, datatype)
 
 
+class _Relation(NamedTuple):
+    """A kind of statement, and as many arguments after the second as it has."""
+
+    name: str
+    rest: Tuple[None, ...]
+
+
+_RELATIONS = {
+    f"prov:{each.direct}": _Relation(each.name, (None,) * (len(each.arguments) - 2))
+    for each in KINDS.values()
+    if not each.element
+}
 _expanded: Callable[[str], str] = lru_cache(maxsize=1024)(expand)
+
+
+@lru_cache(maxsize=1024)
+def _named(property: str) -> str:
+    """The name of the attribute that a property is."""
+    return {"rdf:type": PROV + "type", "rdfs:label": PROV + "label"}.get(property) or expand(property)

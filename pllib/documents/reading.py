@@ -123,15 +123,28 @@ class Reading:
         """What all records say of an execution, and of what it shares with others."""
         kept: Set[str] = set()
         name = chosen.encode()
-        # An identifier may be written with more percent-encoding than it needs.
-        for wf, facts in self._facts(lambda wf: wf in (None, chosen), lambda raw: name in raw or b"%" in raw):
+        others = 0
+
+        def concerned(payload: bytes) -> bool:
+            nonlocal others
+            # An identifier may be written with more percent-encoding than it needs.
+            worth = name in payload or b"%" in payload
+            others += not worth
+            return worth
+
+        def own(wf: Optional[str]) -> bool:
+            nonlocal others
+            others += wf not in (None, chosen)
+            return wf in (None, chosen)
+
+        for wf, facts in self._facts(own, concerned):
             graph.add(facts)
             if wf is not None:
                 kept.add(wf)
                 kept.update(_executions(facts))
         if not kept:
             raise self._unknown(chosen)
-        for _, facts in self._facts(lambda wf: wf not in (None, chosen)):
+        for _, facts in self._facts(lambda wf: wf not in (None, chosen)) if others else ():
             graph.add(fact for fact in facts if _concerns(fact, kept))
         return {chosen}
 

@@ -6,7 +6,7 @@ import os
 import re
 from typing import Callable, Dict, NamedTuple, Optional, TextIO, Tuple, Union
 
-from . import dot, json_form, jsonld_form, provn, provn_reader, rdf, rdf_reader, xml_form
+from . import dot, json_form, jsonld_form, provn, provn_reader, rdf, rdf_reader, svg, xml_form
 from .errors import DocumentError
 from .model import Document
 
@@ -58,6 +58,7 @@ FORMATS: Dict[str, Format] = {
         Format("nq", "PROV-O as N-Quads", (".nq",), "application/n-quads", _rdf("nq"), None),
         Format("rdf", "PROV-O as RDF/XML", (".rdf", ".owl"), "application/rdf+xml", _rdf("rdf"), None),
         Format("dot", "a drawing, for Graphviz", (".dot", ".gv"), "text/vnd.graphviz", None, dot.write),
+        Format("svg", "a drawing", (".svg",), "image/svg+xml", None, svg.write),
     )
 }
 _ENDINGS = {ending: each for each in FORMATS.values() for ending in each.endings}
