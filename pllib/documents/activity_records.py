@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any, List, Mapping, Optional
 
 from ..provml import iris, vocabulary
+from ..provml.settled import Extent, extent
 from .conversion import Conversion, Facts, Values, canonical, encode, first_part
+from .values import literal_of
 
 Json = Any
 
 
 class ActivityRecord:
-    """A begin, an end, or what is said while an activity is open.
+    """A begin, an end, or what is said while an activity is open: values, points of series.
 
     Args:
         found: where it is written.
@@ -40,41 +43,71 @@ class ActivityRecord:
         self._place()
         if op == "begin":
             self._begin()
-        elif op == "end":
+        elif self._kind not in ("task", "section"):  # of those, only the begin knows the class
+            self._found.classes(self.id, execution_class(self._kind, None))
+        if op == "end":
             self._end()
-        self._add_values()
+        if op == "points":
+            self._add_points()
+        else:
+            self._add_values()
 
     def _begin(self) -> None:
         record, found = self._record, self._found
         stage = record.get("stage")
         found.classes(self.id, execution_class(self._kind, stage))
-        found.time(self.id, "prov:startedAtTime", record["t"])
-        if record.get("up") is not None and self._own:
-            self._informants.append(f"{self._execution}/{canonical(record['up'])}")
-        if record.get("person") is not None:
-            found.link(self.id, "prov:wasAssociatedWith", found.person(record["person"]))
+        part = self._part()
+        found.time(part, "prov:startedAtTime", record["t"])
+        if record.get("rank") is not None:
+            found.integer(part, "provlake:rank", record["rank"])
+        if record.get("resumes"):
+            found.literal(part, "provlake:resumes", literal_of(True))
+        self._relate()
         if self._own:
             found.named(self._plan, plan_class(self._kind, stage), self._transformation)
         else:
             found.named(self._plan, vocabulary.WORKFLOW.plan, self._name)
-        if self._kind == "task" and stage not in (None, "feature_extraction"):
+        if self._kind in ("task", "workflow") and stage not in (None, "feature_extraction"):
             found.named(self._workflow, vocabulary.LEARNING_WORKFLOW.plan, self._name)
             found.classes(self._execution, vocabulary.LEARNING_WORKFLOW.execution)
 
+    def _relate(self) -> None:
+        """What it was begun by: its parent, the run it is nested in, and who is responsible."""
+        record, found = self._record, self._found
+        if record.get("up") is not None and self._own:
+            self._informants.append(f"{self._execution}/{canonical(record['up'])}")
+        outer = record.get("within")
+        if outer is not None:
+            inner = f"/{canonical(outer['id'])}" if outer.get("id") else ""
+            self._informants.append(f"execution/{canonical(outer['wf'])}{inner}")
+            found.link(self.id, "provlake:within", self._informants[-1])
+        if record.get("person") is not None:
+            found.link(self.id, "prov:wasAssociatedWith", found.person(record["person"]))
+
     def _end(self) -> None:
         record, found = self._record, self._found
-        found.time(self.id, "prov:endedAtTime", record["t"])
+        part = self._part()
+        found.time(part, "prov:endedAtTime", record["t"])
         if record.get("elapsed") is not None:
-            found.seconds(self.id, record["elapsed"])
-        found.text(self.id, "provlake:status", record["status"])
-        if self._kind not in ("task", "section"):  # of those, only the begin knows the class
-            found.classes(self.id, execution_class(self._kind, None))
+            found.seconds(part, record["elapsed"])
+        found.text(part, "provlake:status", record["status"])
         error = record.get("error")
         if error is not None:
-            found.text(self.id, "provlake:errorType", error["type"])
-            found.text(self.id, "provlake:errorMessage", error.get("message"))
+            found.text(part, "provlake:errorType", error["type"])
+            found.text(part, "provlake:errorMessage", error.get("message"))
         for name in ("stdout", "stderr"):
             found.text(self.id, f"provlake:{name}", record.get(name))
+
+    def _part(self) -> str:
+        """What times and outcome are said of: the activity, or one process's part in it where several share it."""
+        session = self._record.get("session")
+        if session is None:
+            return self.id
+        part = iris.session(self.id, session)
+        self._found.classes(part, vocabulary.SESSION)
+        self._found.link(part, "provlake:sessionOf", self.id)
+        self._found.link(part, "prov:wasAssociatedWith", self._conversion.process)
+        return part
 
     def _place(self) -> None:
         """Plan, whole and process."""
@@ -97,6 +130,32 @@ class ActivityRecord:
             found.link(self.id, "prov:wasInformedBy", activity)
         if record.get("meta"):
             found.structure(self.id, "provlake:metadata", record["meta"])
+
+    def _add_points(self) -> None:
+        """More of a series, which the activity generates."""
+        record, found = self._record, self._found
+        series = self._values.series(record["series"], record.get("as"))
+        if self._conversion.first("series", series):
+            found.link(series, "prov:wasGeneratedBy", self.id)
+            found.classes(series, vocabulary.SERIES)
+        if record.get("telemetry"):
+            found.classes(series, vocabulary.TELEMETRY)
+        found.text(series, "provlake:unit", record.get("unit"))
+        chunk = {name: record[name] for name in ("first", "rank", "steps", "times", "values") if name in record}
+        found.points(series, {**chunk, "by": self._conversion.producer})
+        found.extents.append((series, _extent(self._conversion.producer, record)))
+
+
+def _extent(producer: str, record: Mapping[str, Json]) -> Extent:
+    """What the points of a record come to.
+
+    Raises:
+        ValueError: it is not as many steps, times and values, or none.
+    """
+    steps, times, values = record["steps"], record["times"], record["values"]
+    if not 0 < len(steps) == len(times) == len(values):
+        raise ValueError(f"{len(steps)} steps, {len(times)} times and {len(values)} values")
+    return extent(producer, record["first"], [*accumulate(steps)], [*accumulate(times)], values)
 
 
 def execution_class(kind: str, stage: Optional[str]) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 
 from ..prov.model import XSD_STRING, Literal
 from ..provml import iris, vocabulary
+from ..provml.settled import Extent
 from .values import DOUBLE, INTEGER, JSON, TIME, duration, is_plain, json_text, key_of, literal_of, time_text
 
 Json = Any
@@ -63,7 +64,7 @@ class Conversion:
         self.producer = producer
         self._said: Set[Tuple[str, ...]] = set()
 
-    def facts(self, record: Mapping[str, Json]) -> List[Fact]:
+    def facts(self, record: Mapping[str, Json]) -> Facts:
         """What one record says.
 
         Raises:
@@ -97,7 +98,7 @@ class Conversion:
         for name in ("host", "command"):
             found.text(self.process, f"provlake:{name}", record.get(name))
         if record.get("pid") is not None:
-            found.literal(self.process, "provlake:pid", Literal(str(int(record["pid"])), INTEGER))
+            found.integer(self.process, "provlake:pid", record["pid"])
         versions = _given({"python": record.get("python"), "pllib": record.get("pllib")})
         environment = {**record.get("env", {}), **versions}
         if environment:
@@ -109,11 +110,16 @@ class Conversion:
 
 
 class Facts(List[Fact]):
-    """The facts of one record, as they are found."""
+    """The facts of one record, as they are found.
+
+    Attributes:
+        extents: what points come to, by series.
+    """
 
     def __init__(self, conversion: Conversion) -> None:
         super().__init__()
         self.conversion = conversion
+        self.extents: List[Tuple[str, Extent]] = []
 
     def link(self, subject: str, property: str, target: str) -> None:
         self.append(Fact(subject, property, OWN, target))
@@ -133,6 +139,12 @@ class Facts(List[Fact]):
 
     def structure(self, subject: str, property: str, value: Json) -> None:
         self.append(Fact(subject, property, JSON, json_text(value)))
+
+    def integer(self, subject: str, property: str, number: int) -> None:
+        self.append(Fact(subject, property, INTEGER, str(int(number))))
+
+    def points(self, series: str, chunk: Mapping[str, Json]) -> None:
+        self.append(Fact(series, "provlake:points", JSON, json_text(chunk, plus="")))
 
     def seconds(self, subject: str, microseconds: int) -> None:
         self.append(Fact(subject, "provlake:duration", DOUBLE, duration(microseconds).text))
@@ -216,6 +228,15 @@ class Values:
             self._describe(name, None)
         return [f"{generator}/{encode(name)}" for name in names]
 
+    def series(self, name: str, meaning: Optional[str]) -> str:
+        """Id of a series that this activity generates."""
+        identifier = f"{self._activity}/{encode(name)}"
+        if self._found.conversion.first("series of", identifier, meaning or ""):
+            self._describe(name, meaning)
+            self._found.link(identifier, "prov:wasDerivedFrom", self.attribute_of(name))
+            self._complete(identifier, meaning, {})
+        return identifier
+
     def attribute_of(self, name: str) -> str:
         return f"{self._workflow}/attribute/{encode(name)}"
 
@@ -288,7 +309,7 @@ class Values:
             self._found.text(identifier, "provlake:version", value.get("version"))
         self._found.text(identifier, "provlake:path", value.get("path"))
         if value.get("size") is not None:
-            self._found.literal(identifier, "provlake:size", Literal(str(int(value["size"])), INTEGER))
+            self._found.integer(identifier, "provlake:size", value["size"])
         self._found.link(identifier, "prov:wasDerivedFrom", self.attribute_of(name))
         self._complete(identifier, meaning, facts, f"{reference}/{encode(state or '-')}")
         return identifier

@@ -13,7 +13,9 @@ from operator import itemgetter
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Tuple
 
 from ..prov.model import KINDS, Attribute, Literal, Ref, Statement, Value
+from ..provml.settled import Extent, merged
 from ..provml.vocabulary import PROV, expand
+from . import settling
 from .conversion import CLASS, OWN, Fact
 
 _CACHE_KIB = 65_536
@@ -64,10 +66,14 @@ class Graph:
         self._database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._database.executescript(_SCHEMA)
         self._new: List[Fact] = []
+        self._extents: Dict[str, Extent] = {}
 
-    def add(self, facts: Iterable[Fact]) -> None:
-        """Adds facts; the same one twice is one."""
+    def add(self, facts: Iterable[Fact], extents: Iterable[Tuple[str, Extent]] = ()) -> None:
+        """Adds facts, and what points come to; the same one twice is one."""
         self._new.extend(facts)
+        for series, extent in extents:
+            known = self._extents.get(series)
+            self._extents[series] = merged(known, extent) if known else extent
         if len(self._new) >= _MANY:
             self.flush()
 
@@ -85,13 +91,30 @@ class Graph:
 
     def choose(self, executions: Iterable[str]) -> None:
         """Chooses what belongs to workflow executions, by their ids: their activities, and what those lead to."""
-        self.flush()
+        self._settle()
         self._database.execute("DELETE FROM part")
         for whole in executions:
             self._play(_ACTIVITY, "SELECT :whole AS s", whole)
             self._play(_ACTIVITY, _INSIDE, whole)
         for part, query in _STEPS:
             self._play(part, query, "")
+
+    def _settle(self) -> None:
+        """Adds what follows from points and from sessions, once all of them are known."""
+        for series, extent in self._extents.items():
+            self.add(settling.of_series(series, extent))
+        self._extents.clear()
+        told = self.rows("SELECT w.o, f.* FROM fact w JOIN fact f ON f.s = w.s WHERE w.p = 'provlake:sessionOf'")
+        shared: Dict[str, List[Fact]] = {}
+        for execution, *fact in told:
+            shared.setdefault(execution, []).append(Fact(*fact))
+        for execution, facts in shared.items():
+            rows = self.rows("SELECT o FROM fact WHERE s = ? AND p = 'prov:startedAtTime'", execution)
+            settled = settling.of_sessions(execution, facts, [text for (text,) in rows])
+            for name in settling.SETTLED:
+                self._database.execute("DELETE FROM fact WHERE s = ? AND p = ?", (execution, name))
+            self.add(settled)
+        self.flush()
 
     def _play(self, part: int, query: str, whole: str) -> None:
         self._database.execute(f"INSERT OR IGNORE INTO part SELECT *, {part} FROM ({query})", {"whole": whole})  # noqa: S608 - ours

@@ -8,8 +8,9 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Op
 from ..prov.errors import DocumentError
 from ..prov.model import Document, Statement
 from ..provml.iris import DEFAULT_BASE
+from ..provml.settled import Extent
 from ..provml.vocabulary import PREFIXES
-from .conversion import OWN, Conversion, Fact, canonical
+from .conversion import OWN, Conversion, Fact, Facts, canonical
 from .graph import Graph
 from .records import Raw, decoded, raw_records
 
@@ -114,7 +115,7 @@ class Reading:
     def _gather_all(self, graph: Graph) -> Set[str]:
         found: Set[str] = set()
         for wf, facts in self._facts(lambda wf: True):
-            graph.add(facts)
+            graph.add(facts, facts.extents)
             if wf is not None:
                 found.add(wf)
         return found
@@ -138,14 +139,14 @@ class Reading:
             return wf in (None, chosen)
 
         for wf, facts in self._facts(own, concerned):
-            graph.add(facts)
+            graph.add(facts, facts.extents)
             if wf is not None:
                 kept.add(wf)
                 kept.update(_executions(facts))
         if not kept:
             raise self._unknown(chosen)
         for _, facts in self._facts(lambda wf: wf not in (None, chosen)) if others else ():
-            graph.add(fact for fact in facts if _concerns(fact, kept))
+            graph.add((fact for fact in facts if _concerns(fact, kept)), _concerning(facts, kept))
         return {chosen}
 
     def _unknown(self, wf: str) -> DocumentError:
@@ -156,7 +157,7 @@ class Reading:
 
     def _facts(
         self, wanted: Callable[[Optional[str]], bool], worth: Callable[[bytes], bool] = lambda raw: True
-    ) -> Iterator[Tuple[Optional[str], List[Fact]]]:
+    ) -> Iterator[Tuple[Optional[str], Facts]]:
         """Workflow execution and facts of the records that are wanted.
 
         Args:
@@ -223,3 +224,7 @@ def _wf_of(identifier: str) -> str:
 def _concerns(fact: Fact, kept: Set[str]) -> bool:
     """Whether what another execution says may belong into a document of these."""
     return fact.subject.partition("/")[0] not in _OF_EXECUTIONS or _wf_of(fact.subject) in kept
+
+
+def _concerning(facts: Facts, kept: Set[str]) -> Iterator[Tuple[str, Extent]]:
+    return ((series, extent) for series, extent in facts.extents if _wf_of(series) in kept)

@@ -41,6 +41,12 @@ def time_text(microseconds: int) -> str:
     return (text.rstrip("0").rstrip(".") if text.endswith("0") else text) + "Z"
 
 
+def microseconds(text: str) -> int:
+    """The time of the wall clock in a text of ``time_text``."""
+    whole, _, fraction = text[:-1].partition(".")
+    return (datetime.fromisoformat(whole) - _EPOCH) // timedelta(microseconds=1) + int(f"{fraction:0<6}")
+
+
 def json_text(value: Json, plus: str = "+") -> str:
     """A structure as the graph holds it: sorted keys, no spaces, numbers in their shortest form.
 
