@@ -56,11 +56,12 @@ def _parser(documents: bool) -> argparse.ArgumentParser:
     store_commands.add_commands(commands)
     openlineage_commands.add_commands(commands)
     if documents:
+        from .documents.commands import add as add_export
         from .prov.commands import add
 
-        add(commands)
+        add_export(add(commands))
     else:
-        commands.add_parser("prov", help="convert, validate, compare and draw PROV documents")
+        commands.add_parser("prov", help="export, convert, validate, compare and draw PROV documents")
     return parser
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 from dataclasses import dataclass, field
-from typing import Annotated, Iterable, Iterator, Optional
+from typing import Annotated, Iterable, Iterator, Mapping, Optional
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -57,14 +57,22 @@ FORMATS = {
     },
 }
 """Names of the ``format`` parameter, and the media types they are answered in and may be asked for by ``Accept``."""
-BY_MEDIA_TYPE = {form: name for name, form in FORMATS.items()}
-_FORMAT = Query(description="Instead of an Accept header.", json_schema_extra={"enum": list(FORMATS)})
+EXECUTION_FORMATS = {
+    **FORMATS,
+    "dot": Format(prov.FORMATS["dot"].media_type),
+    "svg": Format("image/svg+xml", ("image/*",)),
+}
+"""Those of an execution: a lineage has drawings of its own."""
+_FORMAT = Query(description="Instead of an Accept header.", json_schema_extra={"enum": list(EXECUTION_FORMATS)})
+_DRAWINGS = ("dot", "svg")
+# A drawing shows texts of scripts: whatever they hold, a browser runs none of it.
+_HEADERS = {"Vary": "Accept", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
 @router.get(
     "/executions/{workflow}/{execution}/prov",
     responses={
-        200: {"content": {form.media_type: {} for form in FORMATS.values()}},
+        200: {"content": {form.media_type: {} for form in EXECUTION_FORMATS.values()}},
         404: {"description": "No such execution."},
         406: {"description": "The format cannot hold what was captured; the message says what."},
         413: {"description": f"More than {MAX_TRIPLES:,} statements in the graph."},
@@ -73,8 +81,20 @@ _FORMAT = Query(description="Instead of an Accept header.", json_schema_extra={"
 async def export_execution(
     workflow: str, execution: str, request: Request, read: Read, format: Annotated[Optional[str], _FORMAT] = None
 ) -> Response:
-    """A workflow execution as a PROV document: its activities, what they used and generated, who did it, by which plans."""
-    name = chosen_name(format, request.headers.get("accept"))
+    """A workflow execution as a PROV document: its activities, what they used and generated, who did it, by which plans.
+
+    `dot` and `svg` are drawings of it; an `svg` of more than can be read shows what is of one kind as one.
+    """
+    name = chosen_name(format, request.headers.get("accept"), EXECUTION_FORMATS)
+    return await answer(request, await gather_execution(read, workflow, execution), name)
+
+
+async def gather_execution(read: Reader, workflow: str, execution: str) -> Gathered:
+    """What goes into the document of a workflow execution.
+
+    Raises:
+        NotFound, TooLarge: there is none, or too much of it.
+    """
     iri = read.names.iri(f"execution/{canonical(workflow)}/{canonical(execution)}")
     if not (await describe(read.store, [iri.value], ("rdf:type",)))[iri.value]:
         raise NotFound(f"there is no workflow execution with the id {read.names.id(iri.value)!r}")
@@ -83,7 +103,7 @@ async def export_execution(
     await gathered.activities([iri.value, *(row["a"].value for row in tasks)])
     made = [row["e"].value for row in await gathered.batched(_MADE, "a", gathered.parts["Activity"])]
     await gathered.entities([*made, *gathered.objects("used")])
-    return await answer(request, gathered, name)
+    return gathered
 
 
 async def export_lineage(
@@ -100,16 +120,17 @@ async def export_lineage(
     return response
 
 
-def chosen_name(format: Optional[str], accept: Optional[str]) -> str:
-    """The name in ``FORMATS`` that is asked for by parameter or header.
+def chosen_name(format: Optional[str], accept: Optional[str], formats: Mapping[str, Format] = FORMATS) -> str:
+    """The name in ``formats`` that is asked for by parameter or header.
 
     Raises:
         BadParameter, NotAcceptable: there is none.
     """
     if format is None:
-        return BY_MEDIA_TYPE[choose(accept, tuple(FORMATS.values()))]
-    if format not in FORMATS:
-        raise BadParameter(f"format: {format[:100]!r} is none of {', '.join(FORMATS)}", field="format")
+        by_media_type = {form: name for name, form in formats.items()}
+        return by_media_type[choose(accept, tuple(formats.values()))]
+    if format not in formats:
+        raise BadParameter(f"format: {format[:100]!r} is none of {', '.join(formats)}", field="format")
     return format
 
 
@@ -194,10 +215,12 @@ async def answer(request: Request, gathered: Gathered, name: str) -> Response:
         try:
             text = await asyncio.to_thread(_written, gathered, name, request.app.state.settings.base)
         except prov.DocumentError as error:
+            if name in _DRAWINGS:
+                raise TooLarge(str(error), field="format", fix="Draw a lineage, or take a document.") from error
             fix = "Take another format; PROV-JSON and Turtle hold everything."
             raise NotAcceptable(f"{name} cannot hold this: {error}", field="format", fix=fix) from error
     chunks = (text[start : start + _CHUNK].encode() for start in range(0, len(text), _CHUNK))
-    return StreamingResponse(chunks, media_type=FORMATS[name].media_type, headers={"Vary": "Accept"})
+    return StreamingResponse(chunks, media_type=EXECUTION_FORMATS[name].media_type, headers=_HEADERS)
 
 
 def _written(gathered: Gathered, name: str, base: str) -> str:

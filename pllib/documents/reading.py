@@ -24,6 +24,10 @@ _MOST_PROBLEMS = 100
 _OF_EXECUTIONS = frozenset(("execution", "value", "session"))
 
 
+class UnknownExecution(DocumentError):
+    """Nothing is known of the execution that was asked for, or it may be one of several; the message lists them."""
+
+
 class Execution(NamedTuple):
     """A workflow execution that a folder knows of; times in microseconds since 1970 UTC.
 
@@ -101,16 +105,14 @@ class Reading:
             DocumentError: nothing is known of the execution; the message lists those that are.
         """
         graph = Graph(self._base)
-        chosen = self._gather_all(graph) if execution is None else self._gather(graph, self._wf(execution))
+        chosen = self._gather_all(graph) if execution is None else {self._gather(graph, self._wf(execution))}
         graph.choose("execution/" + wf for wf in sorted(chosen))
         return Document(namespaces={**PREFIXES, "id": self._base}, statements=Statements(graph))
 
     def _wf(self, execution: str) -> str:
+        """The canonical ``{workflow}/{execution}`` of a name as it was given."""
         named = execution[len(self._base) :] if execution.startswith(self._base) else execution
-        named = named[len("execution/") :] if named.startswith("execution/") else named
-        if named.count("/") != 1 or not all(named.split("/")):
-            raise DocumentError(f"{execution[:200]!r} is no execution: give WORKFLOW/EXECUTION", "execution")
-        return canonical(named)
+        return canonical(named[len("execution/") :] if named.startswith("execution/") else named)
 
     def _gather_all(self, graph: Graph) -> Set[str]:
         found: Set[str] = set()
@@ -120,40 +122,40 @@ class Reading:
                 found.add(wf)
         return found
 
-    def _gather(self, graph: Graph, chosen: str) -> Set[str]:
-        """What all records say of an execution, and of what it shares with others."""
-        kept: Set[str] = set()
+    def _gather(self, graph: Graph, chosen: str) -> str:
+        """What all records say of an execution, and of what it shares with others; which one it is."""
+        kept = self._own(graph, chosen)
+        if not kept:
+            chosen = self._meant(chosen)
+            kept = self._own(graph, chosen)
+        for _, facts in self._facts(lambda wf: wf not in (None, chosen), lambda raw: not _begins_with(raw, chosen)):
+            graph.add((fact for fact in facts if _concerns(fact.subject, kept)), _concerning(facts, kept))
+        return chosen
+
+    def _own(self, graph: Graph, chosen: str) -> Set[str]:
+        """Adds what the records of an execution say; it, and the executions that they speak of."""
         name = chosen.encode()
-        others = 0
-
-        def concerned(payload: bytes) -> bool:
-            nonlocal others
-            # An identifier may be written with more percent-encoding than it needs.
-            worth = name in payload or b"%" in payload
-            others += not worth
-            return worth
-
-        def own(wf: Optional[str]) -> bool:
-            nonlocal others
-            others += wf not in (None, chosen)
-            return wf in (None, chosen)
-
-        for wf, facts in self._facts(own, concerned):
+        kept: Set[str] = set()
+        # An identifier may be written with more percent-encoding than it needs.
+        for wf, facts in self._facts(lambda wf: wf in (None, chosen), lambda raw: name in raw or b"%" in raw):
             graph.add(facts, facts.extents)
             if wf is not None:
                 kept.add(wf)
                 kept.update(_executions(facts))
-        if not kept:
-            raise self._unknown(chosen)
-        for _, facts in self._facts(lambda wf: wf not in (None, chosen)) if others else ():
-            graph.add((fact for fact in facts if _concerns(fact, kept)), _concerning(facts, kept))
-        return {chosen}
+        return kept
 
-    def _unknown(self, wf: str) -> DocumentError:
+    def _meant(self, beginning: str) -> str:
+        """The one execution whose name begins so."""
         there = [each.id for each in self.executions()]
-        more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
-        listed = f"there are {', '.join(there[:_SHOWN])}{more}" if there else "there are none"
-        return DocumentError(f"nothing is known of the execution {wf[:200]} in {self._folder}; {listed}")
+        several = [each for each in there if each.startswith(beginning)]
+        if len(several) == 1:
+            return several[0]
+        shown = several or there
+        more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+        listed = f"{', '.join(shown[:_SHOWN])}{more}" if shown else "none"
+        if several:
+            raise UnknownExecution(f"{beginning[:200]!r} may be one of several: {listed}")
+        raise UnknownExecution(f"nothing is known of {beginning[:200]!r} in {self._folder}; there are {listed}")
 
     def _facts(
         self, wanted: Callable[[Optional[str]], bool], worth: Callable[[bytes], bool] = lambda raw: True
@@ -221,10 +223,16 @@ def _wf_of(identifier: str) -> str:
     return "/".join(identifier.split("/", 3)[1:3])
 
 
-def _concerns(fact: Fact, kept: Set[str]) -> bool:
-    """Whether what another execution says may belong into a document of these."""
-    return fact.subject.partition("/")[0] not in _OF_EXECUTIONS or _wf_of(fact.subject) in kept
+def _begins_with(payload: bytes, wf: str) -> bool:
+    """Whether a record is of a workflow execution, by its text as the client writes it; said so only if it surely is."""
+    place = payload.find(b'"wf":"')
+    return place >= 0 and payload.startswith(f'{wf}"'.encode(), place + 6)
+
+
+def _concerns(subject: str, kept: Set[str]) -> bool:
+    """Whether what another execution says of something may belong into a document of these."""
+    return subject.partition("/")[0] not in _OF_EXECUTIONS or _wf_of(subject) in kept
 
 
 def _concerning(facts: Facts, kept: Set[str]) -> Iterator[Tuple[str, Extent]]:
-    return ((series, extent) for series, extent in facts.extents if _wf_of(series) in kept)
+    return ((series, extent) for series, extent in facts.extents if _concerns(series, kept))

@@ -24,8 +24,8 @@ _MOST = 200
 Run = Callable[[argparse.Namespace], int]
 
 
-def add(commands: Any) -> None:
-    """Adds ``prov`` with its own commands to a parser's commands."""
+def add(commands: Any) -> Any:
+    """Adds ``prov`` with its own commands to a parser's commands; those, for more of them."""
     text = "Converts, validates, compares and draws PROV documents; no server is needed."
     parser = commands.add_parser("prov", help="convert, validate, compare and draw PROV documents", description=text)
     own = parser.add_subparsers(dest="prov_command", required=True, metavar="COMMAND")
@@ -40,12 +40,12 @@ def add(commands: Any) -> None:
     diff_parser = _command(own, "diff", diff, "Tells whether two documents, in any formats, say the same.")
     diff_parser.add_argument("left", metavar="A", help="a document")
     diff_parser.add_argument("right", metavar="B", help="another")
-    draw_parser = _command(own, "draw", draw, "Draws a document as DOT text, for Graphviz.")
+    draw_parser = _command(own, "draw", draw, "Draws a document, as SVG, or as DOT for Graphviz.")
     draw_parser.add_argument("input", metavar="FILE", help="a document, or - for standard input")
-    draw_parser.add_argument(
-        "-o", "--output", default="-", metavar="FILE", help="file to write; standard output without"
-    )
+    about = "file to write: .svg or .dot; DOT on standard output without"
+    draw_parser.add_argument("-o", "--output", default="-", metavar="FILE", help=about)
     _add_format(draw_parser, "--from", "from_", "format of FILE", "read")
+    return own
 
 
 def _command(commands: Any, name: str, run: Run, text: str) -> argparse.ArgumentParser:
@@ -81,7 +81,8 @@ def convert(chosen: argparse.Namespace) -> int:
 
 
 def draw(chosen: argparse.Namespace) -> int:
-    _write(_read(chosen.input, chosen.from_), chosen.output, "dot")
+    drawn = "svg" if chosen.output.lower().endswith(".svg") else "dot"
+    _write(_read(chosen.input, chosen.from_), chosen.output, drawn)
     return 0
 
 

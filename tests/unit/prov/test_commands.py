@@ -73,7 +73,7 @@ def test_violations_are_printed_with_number_and_statements(provn: Path, tmp_path
         ("validate", "nowhere.provn"),
         ("convert", "nowhere.provn", "x.json"),
         ("convert", "-", "-"),
-        ("convert", "-", "x.svg"),
+        ("convert", "-", "x.png"),
         ("convert", "-", "x.nq"),
         ("convert", "-", "/nowhere/x.json"),
         ("draw", "-", "--from", "xml"),
@@ -89,3 +89,5 @@ def test_what_cannot_be_read_or_written_is_said_in_one_line(arguments: tuple[str
 def test_a_drawing(provn: Path, tmp_path: Path) -> None:
     assert pllib("draw", str(provn), "-o", str(tmp_path / "x.dot")).returncode == 0
     assert (tmp_path / "x.dot").read_text().startswith("digraph provenance {")
+    assert pllib("draw", str(provn), "-o", str(tmp_path / "x.svg")).returncode == 0
+    assert (tmp_path / "x.svg").read_text().startswith("<svg ")
