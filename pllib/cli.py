@@ -20,7 +20,7 @@ from .query_options import add_query_options, query_client
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Runs one command; the exit code."""
-    parser = _parser("prov" in (sys.argv[1:2] if arguments is None else arguments[:1]))
+    parser = _parser("".join(sys.argv[1:2] if arguments is None else arguments[:1]))
     chosen = parser.parse_args(arguments)
     try:
         return int(chosen.run(chosen))
@@ -43,8 +43,8 @@ def _close_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _parser(documents: bool) -> argparse.ArgumentParser:
-    """The parser; with the commands for PROV documents only if they are meant, since they take a while to load."""
+def _parser(what: str) -> argparse.ArgumentParser:
+    """The parser; with the commands for documents only if they are ``what`` is meant, since they take a while to load."""
     parser = argparse.ArgumentParser(prog="pllib", description="Provenance of Python scripts and learning workflows.")
     parser.add_argument("--version", action="version", version=f"pllib {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -55,7 +55,13 @@ def _parser(documents: bool) -> argparse.ArgumentParser:
     prospective_commands.add_commands(commands)
     store_commands.add_commands(commands)
     openlineage_commands.add_commands(commands)
-    if documents:
+    if what == "crate":
+        from .documents.crate_commands import add as add_crate
+
+        add_crate(commands)
+    else:
+        commands.add_parser("crate", help="make an RO-Crate of an execution in a spool folder")
+    if what == "prov":
         from .documents.commands import add as add_export
         from .prov.commands import add
 

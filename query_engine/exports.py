@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import io
+import zipfile
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Annotated, Iterable, Iterator, Mapping, Optional
 
+import orjson
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from pllib import prov
-from pllib.prov import rdf_reader
+from pllib.prov import crate, rdf_reader
 from pllib.prov.literals import canonical as canonical_literal
 from pllib.prov.rdf import Triple
 from pllib.provml.vocabulary import PREFIXES, PROV, RDF, SPARQL_PREFIXES, XSD
@@ -64,6 +67,8 @@ EXECUTION_FORMATS = {
 }
 """Those of an execution: a lineage has drawings of its own."""
 _FORMAT = Query(description="Instead of an Accept header.", json_schema_extra={"enum": list(EXECUTION_FORMATS)})
+CRATES = {"json": Format("application/ld+json", ("application/json",)), "zip": Format("application/zip")}
+_CRATE = Query(description="Instead of an Accept header.", json_schema_extra={"enum": list(CRATES)})
 _DRAWINGS = ("dot", "svg")
 # A drawing shows texts of scripts: whatever they hold, a browser runs none of it.
 _HEADERS = {"Vary": "Accept", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
@@ -87,6 +92,32 @@ async def export_execution(
     """
     name = chosen_name(format, request.headers.get("accept"), EXECUTION_FORMATS)
     return await answer(request, await gather_execution(read, workflow, execution), name)
+
+
+@router.get(
+    "/executions/{workflow}/{execution}/crate",
+    responses={
+        200: {"content": {form.media_type: {} for form in CRATES.values()}},
+        404: {"description": "No such execution."},
+        413: {"description": "More than a crate can tell."},
+    },
+)
+async def export_crate(
+    workflow: str, execution: str, request: Request, read: Read, format: Annotated[Optional[str], _CRATE] = None
+) -> Response:
+    """A workflow execution as an RO-Crate (Workflow Run Crate profiles): its metadata, or a zip with those and the PROV document.
+
+    No file is opened here: the crate names what was used and generated. `pllib crate` makes one with the files.
+    """
+    name = chosen_name(format, request.headers.get("accept"), CRATES)
+    gathered = await gather_execution(read, workflow, execution)
+    iri = read.names.iri(f"execution/{canonical(workflow)}/{canonical(execution)}").value
+    async with request.app.state.conversions:
+        try:
+            content = await asyncio.to_thread(_crate, gathered, name, request.app.state.settings.base, iri)
+        except prov.DocumentError as error:
+            raise TooLarge(str(error), field="execution", fix="Take the PROV document, or single tasks.") from error
+    return Response(content, media_type=CRATES[name].media_type, headers={"Vary": "Accept"})
 
 
 async def gather_execution(read: Reader, workflow: str, execution: str) -> Gathered:
@@ -224,8 +255,30 @@ async def answer(request: Request, gathered: Gathered, name: str) -> Response:
 
 
 def _written(gathered: Gathered, name: str, base: str) -> str:
-    statements = rdf_reader.statements(gathered.triples())
-    out = io.StringIO()
+    return _as_text(_document(gathered, base), name)
+
+
+def _document(gathered: Gathered, base: str) -> prov.Document:
     # Other readers take only names with a declared namespace.
-    prov.write(prov.Document(namespaces={**PREFIXES, "id": base}, statements=statements), out, name)
+    return prov.Document(namespaces={**PREFIXES, "id": base}, statements=rdf_reader.statements(gathered.triples()))
+
+
+def _as_text(document: prov.Document, name: str) -> str:
+    out = io.StringIO()
+    prov.write(document, out, name)
+    return out.getvalue()
+
+
+def _crate(gathered: Gathered, name: str, base: str, execution: str) -> bytes:
+    document = _document(gathered, base)
+    found = crate.crate_of(document.statements, execution)
+    metadata = orjson.dumps(found.metadata({}, datetime.now(timezone.utc)), option=orjson.OPT_INDENT_2)
+    if name == "json":
+        return metadata
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(crate.METADATA, metadata)
+        if (plan := found.plan()) is not None:
+            archive.writestr(crate.PLAN_FILE, orjson.dumps(plan, option=orjson.OPT_INDENT_2))
+        archive.writestr(crate.PROV_FILE, _as_text(document, "json"))
     return out.getvalue()

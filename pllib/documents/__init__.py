@@ -14,13 +14,14 @@ Records are there until a tracker has taken them; with ``PLLIB_MODE=disk`` or ``
 from __future__ import annotations
 
 from os import PathLike
-from typing import Iterator, List, Optional, Union
+from typing import Iterator, List, Mapping, Optional, Union
 
 from ..prov.forms import write as write_document
 from ..prov.model import Document, Statement
+from .crate import Made, write_crate
 from .reading import Execution, Reading
 
-__all__ = ["Execution", "document", "executions", "statements", "write"]
+__all__ = ["Execution", "Made", "crate", "document", "executions", "statements", "write"]
 
 Folder = Union[str, "PathLike[str]"]
 
@@ -64,3 +65,28 @@ def write(folder: Folder, execution: Optional[str], path: Folder, format: Option
         As ``document`` and ``pllib.prov.write`` do.
     """
     write_document(document(folder, execution), path, format)
+
+
+def crate(
+    folder: Folder,
+    execution: Optional[str],
+    path: Folder,
+    *,
+    copy: bool = True,
+    roots: Optional[Mapping[str, str]] = None,
+    license: Optional[str] = None,
+) -> Made:
+    """Makes an RO-Crate of an execution: its metadata, the PROV document, and the files it used and generated.
+
+    Args:
+        execution: as in ``document``; ``None`` where there is one only.
+        path: folder to make, or a ``.zip``.
+        copy: whether the files go into it; else it says where they are.
+        roots: where data stores lie on this machine, by name; files of others are looked for under the paths that were captured.
+        license: of the data: an IRI or a name.
+
+    Raises:
+        SpoolError: there is no such folder.
+        prov.DocumentError: nothing is known of the execution, or there is something at ``path``.
+    """
+    return write_crate(Reading(folder), execution, path, copy=copy, roots=roots, license=license)

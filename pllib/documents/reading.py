@@ -62,12 +62,13 @@ class Reading:
         base: beginning of all IRIs; without it ``PLLIB_BASE``, as for the services.
 
     Attributes:
+        base: the same.
         problems: what could not be read, a line each.
     """
 
     def __init__(self, folder: Union[str, os.PathLike[str]], base: Optional[str] = None) -> None:
         self._folder = os.fspath(folder)
-        self._base = base or os.environ.get("PLLIB_BASE") or DEFAULT_BASE
+        self.base = base or os.environ.get("PLLIB_BASE") or DEFAULT_BASE
         self._problems: Dict[str, None] = {}
 
     @property
@@ -104,14 +105,22 @@ class Reading:
             SpoolError: there is no such folder.
             DocumentError: nothing is known of the execution; the message lists those that are.
         """
-        graph = Graph(self._base)
+        graph = Graph(self.base)
         chosen = self._gather_all(graph) if execution is None else {self._gather(graph, self._wf(execution))}
         graph.choose("execution/" + wf for wf in sorted(chosen))
-        return Document(namespaces={**PREFIXES, "id": self._base}, statements=Statements(graph))
+        return Document(namespaces={**PREFIXES, "id": self.base}, statements=Statements(graph))
+
+    def one(self, execution: Optional[str] = None) -> str:
+        """The ``{workflow}/{execution}`` that a name means, which may be the beginning of one; without it, the only one there is.
+
+        Raises:
+            As ``document``, also when it may be one of several.
+        """
+        return self._meant("" if execution is None else self._wf(execution))
 
     def _wf(self, execution: str) -> str:
         """The canonical ``{workflow}/{execution}`` of a name as it was given."""
-        named = execution[len(self._base) :] if execution.startswith(self._base) else execution
+        named = execution[len(self.base) :] if execution.startswith(self.base) else execution
         return canonical(named[len("execution/") :] if named.startswith("execution/") else named)
 
     def _gather_all(self, graph: Graph) -> Set[str]:
@@ -147,7 +156,7 @@ class Reading:
     def _meant(self, beginning: str) -> str:
         """The one execution whose name begins so."""
         there = [each.id for each in self.executions()]
-        several = [each for each in there if each.startswith(beginning)]
+        several = [beginning] if beginning in there else [each for each in there if each.startswith(beginning)]
         if len(several) == 1:
             return several[0]
         shown = several or there
