@@ -207,7 +207,8 @@ class Client:
 
         Args:
             execution: ``{workflow}/{execution}`` or its IRI.
-            format: ``prov-json``, ``provn``, ``prov-xml``, ``prov-ttl``, ``prov-trig``, ``prov-nt`` or ``prov-jsonld``.
+            format: ``prov-json``, ``provn``, ``prov-xml``, ``prov-ttl``, ``prov-trig``, ``prov-nt`` or ``prov-jsonld``;
+                ``svg`` or ``dot`` for a drawing.
         """
         path = f"/v1/executions/{_execution_path(execution)}/prov"
         return self._content(path, {"format": format}).decode("utf-8")
@@ -221,6 +222,11 @@ class Client:
         """
         identifier = execution.split("execution/", 1)[-1]
         return self._pages(f"/v1/executions/{identifier}/openlineage", {"namespace": namespace})
+
+    def crate(self, execution: str, format: str = "json") -> bytes:
+        """A workflow execution as an RO-Crate without its files: the metadata, or with ``zip`` also the PROV document."""
+        identifier = execution.split("execution/", 1)[-1]
+        return self._content(f"/v1/executions/{identifier}/crate", {"format": format})
 
     def analyses(self, **facets: str) -> List[Row]:
         """The named analyses, those of the given facets (``data="hybrid"``, ``direction="forward"``, …)."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Annotated, Iterable, Iterator, Mapping, Optional
 
-import orjson
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -272,13 +271,13 @@ def _as_text(document: prov.Document, name: str) -> str:
 def _crate(gathered: Gathered, name: str, base: str, execution: str) -> bytes:
     document = _document(gathered, base)
     found = crate.crate_of(document.statements, execution)
-    metadata = orjson.dumps(found.metadata({}, datetime.now(timezone.utc)), option=orjson.OPT_INDENT_2)
+    metadata = crate.as_json(found.metadata({}, datetime.now(timezone.utc)))
     if name == "json":
         return metadata
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(crate.METADATA, metadata)
         if (plan := found.plan()) is not None:
-            archive.writestr(crate.PLAN_FILE, orjson.dumps(plan, option=orjson.OPT_INDENT_2))
+            archive.writestr(crate.PLAN_FILE, crate.as_json(plan))
         archive.writestr(crate.PROV_FILE, _as_text(document, "json"))
     return out.getvalue()

@@ -19,7 +19,8 @@ from typing import Iterator, List, Mapping, Optional, Union
 from ..prov.forms import write as write_document
 from ..prov.model import Document, Statement
 from .crate import Made, write_crate
-from .reading import Execution, Reading
+from .outline import Execution
+from .reading import Reading
 
 __all__ = ["Execution", "Made", "crate", "document", "executions", "statements", "write"]
 

@@ -15,7 +15,8 @@ from ..errors import SpoolError
 from ..prov import forms
 from ..prov.errors import DocumentError
 from ..settings import default_spool, load
-from .reading import Execution, Reading, UnknownExecution
+from .outline import Execution
+from .reading import Reading, UnknownExecution
 
 _WRITTEN = [name for name, form in forms.FORMATS.items() if form.write is not None]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import zipfile
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..prov import forms
-from ..prov.crate import METADATA, PLAN_FILE, PROV_FILE, Crate, Place, crate_of, relative
+from ..prov.crate import METADATA, PLAN_FILE, PROV_FILE, Crate, Place, as_json, crate_of, relative
 from ..prov.crate_run import DataFile
 from ..prov.errors import DocumentError
 from ..prov.model import Document
@@ -87,7 +86,7 @@ def _write_texts(
     metadata = crate.metadata(places, datetime.now(timezone.utc), license)
     for name, content in ((PLAN_FILE, crate.plan()), (METADATA, metadata)):
         if content is not None:
-            (folder / name).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            (folder / name).write_bytes(as_json(content))
 
 
 def _put(part: Path, target: Path) -> None:

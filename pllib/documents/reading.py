@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
 
 from ..prov.errors import DocumentError
 from ..prov.model import Document, Statement
@@ -12,6 +12,7 @@ from ..provml.settled import Extent
 from ..provml.vocabulary import PREFIXES
 from .conversion import OWN, Conversion, Fact, Facts, canonical
 from .graph import Graph
+from .outline import Execution, Outline
 from .records import Raw, decoded, raw_records
 
 Json = Any
@@ -26,22 +27,6 @@ _OF_EXECUTIONS = frozenset(("execution", "value", "session"))
 
 class UnknownExecution(DocumentError):
     """Nothing is known of the execution that was asked for, or it may be one of several; the message lists them."""
-
-
-class Execution(NamedTuple):
-    """A workflow execution that a folder knows of; times in microseconds since 1970 UTC.
-
-    Attributes:
-        id: ``{workflow}/{execution}``, as in its IRI.
-        status: ``finished``, ``failed``, or ``running``, which is also what a process leaves that was killed.
-        activities: how many tasks and the like it has.
-    """
-
-    id: str
-    started: Optional[int]
-    ended: Optional[int]
-    status: str
-    activities: int
 
 
 class Statements:
@@ -69,11 +54,11 @@ class Reading:
     def __init__(self, folder: Union[str, os.PathLike[str]], base: Optional[str] = None) -> None:
         self._folder = os.fspath(folder)
         self.base = base or os.environ.get("PLLIB_BASE") or DEFAULT_BASE
-        self._problems: Dict[str, None] = {}
+        self._problems: Dict[str, str] = {}
 
     @property
     def problems(self) -> List[str]:
-        return list(self._problems)
+        return list(self._problems.values())
 
     def executions(self) -> List[Execution]:
         """The executions that there are records of, oldest first.
@@ -81,19 +66,16 @@ class Reading:
         Raises:
             SpoolError: there is no such folder.
         """
-        found: Dict[str, Execution] = {}
-        activities: Dict[str, Set[str]] = {}
+        found: Dict[str, Outline] = {}
         for raw in raw_records(self._folder, self._problem):
             record = self._decoded(raw)
-            if record is None or not isinstance(record.get("wf"), str):
-                continue
-            wf = canonical(record["wf"])
-            before = found.get(wf, Execution(wf, None, None, "running", 0))
-            found[wf] = _after(before, record) if record.get("kind") == "workflow" else before
-            if record.get("kind") != "workflow":
-                activities.setdefault(wf, set()).add(str(record.get("id")))
-        counted = (each._replace(activities=len(activities.get(each.id, ()))) for each in found.values())
-        return sorted(counted, key=lambda each: (each.started is None, each.started or 0, each.id))
+            try:
+                if record is not None and "wf" in record:
+                    found.setdefault(canonical(record["wf"]), Outline()).add(record)
+            except BROKEN as error:
+                self._broken(raw, error)
+        listed = (each.execution(wf) for wf, each in found.items())
+        return sorted(listed, key=lambda each: (each.started is None, each.started or 0, each.id))
 
     def document(self, execution: Optional[str] = None) -> Document:
         """The document of an execution, or of all; its statements can be read again and again.
@@ -205,22 +187,13 @@ class Reading:
 
     def _broken(self, raw: Raw, error: BaseException) -> None:
         about = raw.payload[:60].decode("ascii", "replace")
-        self._problem(f"a record of process {raw.producer} was left out ({type(error).__name__}: {error}): {about}…")
+        text = f"a record of process {raw.producer} was left out ({type(error).__name__}: {error}): {about}…"
+        self._problem(text, f"{raw.producer} {hash(raw.payload)}")
 
-    def _problem(self, text: str) -> None:
+    def _problem(self, text: str, about: Optional[str] = None) -> None:
+        """Notes what is wrong, of one thing once, since files are read several times."""
         if len(self._problems) < _MOST_PROBLEMS:
-            self._problems[text] = None
-
-
-def _after(before: Execution, record: Record) -> Execution:
-    """What is known of an execution once this is known of it, too."""
-    time = int(record.get("t", 0))
-    if record.get("op") == "begin":
-        return before._replace(started=time if before.started is None else min(before.started, time))
-    if record.get("op") == "end":
-        last = time if before.ended is None else max(before.ended, time)
-        return before._replace(ended=last, status=str(record.get("status")))
-    return before
+            self._problems.setdefault(about or text, text)
 
 
 def _executions(facts: Iterable[Fact]) -> Iterator[str]:

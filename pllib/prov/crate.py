@@ -7,6 +7,7 @@ Run Crate: one action of one program. Identifiers are the IRIs that the PROV doc
 
 from __future__ import annotations
 
+import json
 import mimetypes
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -72,6 +73,11 @@ class Crate:
         ``None`` for an execution without steps, whose crate has no such file.
         """
         return self._run.plan() if self._run.tools() else None
+
+
+def as_json(content: Json) -> bytes:
+    """A file of the crate."""
+    return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
 
 
 def crate_of(statements: Iterable[Statement], execution: str) -> Crate:

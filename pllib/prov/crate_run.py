@@ -92,8 +92,10 @@ class Run:
         return next(plans, None)
 
     def attribute_of(self, entity: str) -> Optional[str]:
+        """What an entity is a value of; of data that several workflows have names for, the name in this one."""
         found = (iri for iri in self.related("wasDerivedFrom", entity) if iri in self.things)
-        return next((iri for iri in found if self.things[iri].classes & _ATTRIBUTES), None)
+        attributes = (iri for iri in found if self.things[iri].classes & _ATTRIBUTES)
+        return min(attributes, key=lambda iri: (not iri.startswith(self.workflow + "/"), iri), default=None)
 
     def label(self, iri: str) -> str:
         thing = self.things.get(iri)

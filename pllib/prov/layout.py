@@ -138,11 +138,12 @@ class _Grid:
     def order(self) -> None:
         """Puts each column in the order of what its boxes are joined with, to and fro, and keeps the best."""
         best, fewest = [row[:] for row in self._rows], self._crossings()
+        place = {node: share for row in self._rows for node, share in _shares(row).items()}
         for sweep in range(_SWEEPS):
             forth = sweep % 2 == 0
             joined = self._left if forth else self._right
             for column in range(len(self._rows)) if forth else reversed(range(len(self._rows))):
-                self._sort(self._rows[column], joined)
+                self._sort(self._rows[column], joined, place)
             crossings = self._crossings()
             if crossings < fewest:
                 best, fewest = [row[:] for row in self._rows], crossings
@@ -150,14 +151,10 @@ class _Grid:
                 break
         self._rows = best
 
-    def _sort(self, row: List[int], joined: List[List[int]]) -> None:
-        place = self._places()
+    def _sort(self, row: List[int], joined: List[List[int]], place: Dict[int, float]) -> None:
         centre = {node: _median([place[other] for other in joined[node]], place[node]) for node in row}
         row.sort(key=centre.__getitem__)
-
-    def _places(self) -> Dict[int, float]:
-        """Position in its column of everything, from 0 to 1, so that columns of any length compare."""
-        return {node: (index + 0.5) / len(row) for row in self._rows for index, node in enumerate(row)}
+        place.update(_shares(row))
 
     def _crossings(self) -> int:
         """Pairs of edges between neighbouring columns that cross."""
@@ -250,6 +247,11 @@ class _Grid:
         for (left, width), y in bends:
             points += [(left + width, y), (left, y)]
         return [*points, (end[0] + end[2], end[1] + end[3] / 2)]
+
+
+def _shares(row: Sequence[int]) -> Dict[int, float]:
+    """Where in its column everything stands, from 0 to 1, so that columns of any length compare."""
+    return {node: (index + 0.5) / len(row) for index, node in enumerate(row)}
 
 
 def _median(places: List[float], otherwise: float) -> float:

@@ -126,7 +126,7 @@ class _Told:
         for each in self._relations:
             subject, target = each.arguments[0] or "", each.arguments[1] or ""
             if target in named.get(each.kind, ()):
-                self._plan_of.setdefault(subject, target)
+                self._plan_of[subject] = min(target, self._plan_of.get(subject, target))
             elif each.kind in _FOLDED and PROVLAKE + "DataReference" in self._classes.get(subject, ()):
                 aside[target] = subject
             elif each.kind not in _FOLDED:

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
+import re
+import zipfile
+from datetime import datetime, timezone
+
 from pllib import documents, prov
+from pllib.prov.crate import crate_of
+from pllib.provml.iris import DEFAULT_BASE
+from pllib.provml.vocabulary import PREFIXES
 from pllib.query import Client
+
+LABEL = re.compile("<text[^>]*>([^<]*)</text>")
 
 SCRIPTS = {
     "values of every kind": """
@@ -89,6 +100,22 @@ SCRIPTS = {
 }
 
 
+def check_drawing_and_crate(client: Client, execution: str, ours: prov.Document) -> None:
+    """The query engine draws and describes an execution with the same writers."""
+    out = io.StringIO()
+    prov.write(prov.Document(namespaces={**PREFIXES, "id": DEFAULT_BASE}, statements=ours.statements), out, "svg")
+    assert sorted(LABEL.findall(client.prov(execution, "svg"))) == sorted(LABEL.findall(out.getvalue()))
+    assert client.prov(execution, "dot").startswith("digraph")
+    metadata = json.loads(client.crate(execution))
+    alone = crate_of(ours.statements, f"{DEFAULT_BASE}execution/{execution}").metadata({}, datetime.now(timezone.utc))
+    assert {each["@id"]: each["@type"] for each in metadata["@graph"]} == {
+        each["@id"]: each["@type"] for each in alone["@graph"]
+    }
+    with zipfile.ZipFile(io.BytesIO(client.crate(execution, "zip"))) as archive:
+        exported = prov.read(archive.read("provenance.json"), "json")
+        assert prov.differences(ours, exported) == []
+
+
 def test_a_folder_gives_the_same_documents_as_the_services_do_of_its_records(lab):
     for script in SCRIPTS.values():
         lab.run(script, mode="disk")
@@ -107,4 +134,5 @@ def test_a_folder_gives_the_same_documents_as_the_services_do_of_its_records(lab
         assert prov.differences(ours, exported) == [], each.id
         assert prov.validate(ours) == []
         assert len(alone[each.id]) > 15
+        check_drawing_and_crate(client, each.id, ours)
     assert not documents.executions(folder)  # they were shipped, and nothing was kept
