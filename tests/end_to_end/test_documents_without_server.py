@@ -7,8 +7,10 @@ import json
 import re
 import zipfile
 from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
 
-from pllib import documents, prov
+from pllib import documents, frames, prov
 from pllib.prov.crate import crate_of
 from pllib.provml.iris import DEFAULT_BASE
 from pllib.provml.vocabulary import PREFIXES
@@ -123,16 +125,168 @@ def test_a_folder_gives_the_same_documents_as_the_services_do_of_its_records(lab
     found = documents.executions(folder)
     assert len(found) == 6
     assert {each.status for each in found} == {"finished"}
-    alone = {each.id: list(documents.statements(folder, each.id)) for each in found}
-    done = lab.pllib("ship", str(folder), "--url", lab.services.tracker_url)
+    compare(lab, folder)
+
+
+def compare(lab: Any, folder: Path) -> None:
+    """Ships a spool folder, and compares the documents made of it alone with those that the services export."""
+    alone = {each.id: list(documents.statements(folder, each.id)) for each in documents.executions(folder)}
+    done = lab.pllib("ship", str(folder), "--keep", "--url", lab.services.tracker_url)
     assert done.returncode == 0, done.stderr
     lab.settle()
     client = Client(lab.services.query_url)
-    for each in found:
-        ours = prov.Document(statements=alone[each.id])
-        exported = prov.read(client.prov(each.id, "prov-json").encode(), "json")
-        assert prov.differences(ours, exported) == [], each.id
+    for execution, statements in alone.items():
+        ours = prov.Document(statements=statements)
+        exported = prov.read(client.prov(execution, "prov-json").encode(), "json")
+        assert prov.differences(ours, exported) == [], execution
         assert prov.validate(ours) == []
-        assert len(alone[each.id]) > 15
-        check_drawing_and_crate(client, each.id, ours)
-    assert not documents.executions(folder)  # they were shipped, and nothing was kept
+        check_drawing_and_crate(client, execution, ours)
+
+
+def spooled(folder: Path, producer: str, *records: dict[str, Any]) -> None:
+    """Writes records as a process leaves them in its spool file."""
+    path = folder / producer[:2] / f"{producer}.000001.frames"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    numbered = [{"n": number, "t": T + number, "m": number, **each} for number, each in enumerate(records)]
+    path.write_bytes(b"".join(frames.encode(json.dumps(each, separators=(",", ":")).encode()) for each in numbered))
+
+
+T = 1_780_000_000_000_000
+
+
+def test_shared_resumed_and_nested_runs_with_series_give_the_same_documents(lab):
+    one, other, later, third = (f"{digit * 2}{lab.mark}".ljust(32, "0") for digit in "1234")
+    run: dict[str, Any] = {"kind": "workflow", "wf": f"exp{lab.mark}/job"}
+    context = {"kind": "task", "wf": run["wf"], "id": "training/0"}
+    loss = {"series": "loss/train", "as": "evaluation_measure"}
+    begin, end = {"op": "begin", "stage": "learning"}, {"op": "end", "status": "finished", "elapsed": 7}
+    folder = lab.folder / "spool"
+    spooled(
+        folder,
+        one,
+        {
+            "op": "producer",
+            "host": "n1",
+            "pid": 1,
+            "command": "train.py --lr 1",
+            "user": "ana",
+            "software": {"numpy": "2"},
+        },
+        {
+            **begin,
+            **run,
+            "session": f"{one}-1",
+            "rank": 0,
+            "used": {"lr": {"$": "value", "v": 0.1, "as": "hyperparameter"}},
+        },
+        {"op": "begin", **context, "stage": "training", "up": None},
+        {
+            "op": "points",
+            **context,
+            **loss,
+            "rank": 0,
+            "first": 0,
+            "steps": [-5, 1, 1],
+            "times": [T, 10, 10],
+            "values": [1e16, 2.5, "NaN"],
+        },
+        {
+            "op": "points",
+            **context,
+            **loss,
+            "rank": 0,
+            "first": 3,
+            "steps": [9, -3],
+            "times": [T, -1],
+            "values": [1e-5, 3],
+        },
+        {
+            "op": "points",
+            **run,
+            "series": "gpu.0.power",
+            "telemetry": True,
+            "unit": "W",
+            "first": 0,
+            "steps": [0],
+            "times": [T],
+            "values": ["INF"],
+        },
+        {"op": "add", **run, "used": {"seed": 7}, "generated": {"note": "x", "set": DATA}, "meta": {"tag": 1}},
+        {
+            "op": "end",
+            **run,
+            "session": f"{one}-1",
+            "status": "failed",
+            "elapsed": 5,
+            "error": {"type": "E", "message": "first"},
+        },
+    )
+    spooled(
+        folder,
+        other,
+        {**begin, **run, "session": f"{other}-0", "rank": 1},
+        {
+            "op": "points",
+            **context,
+            **loss,
+            "rank": 1,
+            "first": 0,
+            "steps": [9, 0],
+            "times": [T + 5, 1],
+            "values": [-2, -0.0],
+        },
+        {**end, **run, "session": f"{other}-0"},
+    )
+    spooled(
+        folder,
+        later,
+        {**begin, **run, "session": f"{later}-0", "resumes": True, "t": T + 90},
+        {
+            "op": "add",
+            **context,
+            "generated": {
+                "model": {"$": "data", "store": lab.mark, "key": "m.pkl", "as": "model", "facts": {"sha256": "ab"}}
+            },
+        },
+        {**end, **run, "session": f"{later}-0", "t": T + 99},
+    )
+    inner = {"kind": "workflow", "wf": f"inner{lab.mark}/1"}
+    spooled(
+        folder,
+        third,
+        {
+            "op": "begin",
+            **inner,
+            "within": {"wf": run["wf"], "id": "training/0"},
+            "used": {"loss": {"$": "ref", **reference(context, "loss/train")}},
+        },
+        {**begin, **run, "session": f"{third}-1", "resumes": True, "rank": 3, "t": T + 200},
+    )
+    assert {(each.id, each.status) for each in documents.executions(folder)} == {
+        (inner["wf"], "running"),
+        (run["wf"], "running"),  # it was resumed last by a process that goes on
+    }
+    compare(lab, folder)
+    series = said(folder, run["wf"], f"{context['id']}/loss%2Ftrain")
+    assert [series[name] for name in ("value", "lastStep", "minimum", "maximum")] == ["-0.0", "9", "-2.0", "1e+16"]
+
+
+DATA = {
+    "$": "data",
+    "store": "s",
+    "key": "k",
+    "version": "v",
+    "as": "dataset",
+    "facts": {"rows": {"$": "value", "v": 3}},
+}
+
+
+def reference(of: dict[str, Any], name: str) -> dict[str, str]:
+    return {"id": of["id"], "wf": of["wf"], "name": name}
+
+
+def said(folder: Path, execution: str, name: str) -> dict[str, str]:
+    """The literals that are attributes of something, by their local names."""
+    iri = f"{DEFAULT_BASE}execution/{execution}/{name}"
+    [found] = [each for each in documents.statements(folder, execution) if each.id == iri]
+    return {key.rpartition("#")[2]: value[0] for key, value in found.attributes}
