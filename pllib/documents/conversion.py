@@ -1,6 +1,7 @@
 """Capture records to what the graph says of a run, as far as it goes into a PROV document (docs/reference/rdf-model.md).
 
-The services do the same in two steps, records to PROV-ML JSON and that to RDF; ``tests/contract`` shows that the documents are equal.
+The services do the same in two steps, records to PROV-ML JSON and that to RDF; ``tests/end_to_end/test_documents_without_server.py`` shows
+that the documents are equal.
 Statements only add up: any order and any repetition of the records of a run say the same.
 """
 

@@ -16,6 +16,7 @@ from pllib.provml.iris import DEFAULT_BASE
 from pllib.provml.vocabulary import PREFIXES
 from pllib.query import Client
 
+DIGITS = Path(__file__).parents[2] / "examples/digits"
 LABEL = re.compile("<text[^>]*>([^<]*)</text>")
 
 SCRIPTS = {
@@ -121,9 +122,12 @@ def check_drawing_and_crate(client: Client, execution: str, ours: prov.Document)
 def test_a_folder_gives_the_same_documents_as_the_services_do_of_its_records(lab):
     for script in SCRIPTS.values():
         lab.run(script, mode="disk")
+    (lab.folder / "digits").mkdir()
+    for name, *options in (("curate",), ("prepare",), ("train", "--epochs", "1")):
+        lab.run_file(DIGITS / f"{name}.py", "--work", str(lab.folder / "digits"), *options, mode="disk")
     folder = lab.folder / "spool"
     found = documents.executions(folder)
-    assert len(found) == 6
+    assert len(found) == 9
     assert {each.status for each in found} == {"finished"}
     compare(lab, folder)
 
