@@ -21,10 +21,12 @@ from .reading import Reading, UnknownExecution
 _WRITTEN = [name for name, form in forms.FORMATS.items() if form.write is not None]
 
 
-def add(commands: Any) -> None:
-    """Adds ``export`` to the commands of ``pllib prov``."""
+def add(commands: Any) -> argparse.ArgumentParser:
+    """Adds ``export`` to the commands of ``pllib prov``; its parser, for what else may be exported."""
     text = "Writes what processes left in a spool folder as a document; no server is needed."
-    parser = commands.add_parser("export", help="write what a spool folder holds as a document", description=text)
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "export", help="write what a spool folder holds as a document", description=text
+    )
     add_spool_options(parser)
     parser.add_argument("--list", action="store_true", help="list the executions that there are")
     parser.add_argument(
@@ -34,6 +36,7 @@ def add(commands: Any) -> None:
         "-o", "--output", default="-", metavar="FILE", help="file to write; standard output without, as PROV-JSON"
     )
     parser.set_defaults(run=export)
+    return parser
 
 
 def add_spool_options(parser: argparse.ArgumentParser) -> None:
