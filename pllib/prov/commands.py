@@ -15,7 +15,7 @@ from .compare import differences
 from .errors import DocumentError
 from .forms import FORMATS, read, write
 from .model import Document
-from .names import Names
+from .names import all_names
 from .provn import expression
 from .validation import validate
 
@@ -99,7 +99,7 @@ def run_validate(chosen: argparse.Namespace) -> int:
 def _validate(path: str, format: Any) -> int:
     document = _read(path, format)
     found = validate(document)
-    names = _names(document)
+    names = all_names(document)
     lines: List[str] = []
     for each in found:
         inside = f" in bundle {each.bundle}" if each.bundle else ""
@@ -114,7 +114,7 @@ def _validate(path: str, format: Any) -> int:
 def diff(chosen: argparse.Namespace) -> int:
     left, right = _read(chosen.left, None), _read(chosen.right, None)
     found = differences(left, right)
-    names = _names(left)
+    names = all_names(left)
     _print(
         [
             f"{each.side} {f'{each.bundle}: ' if each.bundle else ''}{expression(each.statement, names)}"
@@ -130,14 +130,6 @@ def _print(lines: Iterable[str]) -> None:
         print(line)
     if len(lines) > _MOST:
         print(f"… and {len(lines) - _MOST} lines more")
-
-
-def _names(document: Document) -> Names:
-    names = Names(document.namespaces)
-    for bundle in document.bundles:
-        for prefix, iri in bundle.namespaces.items():
-            names.all.setdefault(prefix, iri)
-    return names
 
 
 def _read(path: str, format: Any) -> Document:

@@ -96,7 +96,7 @@ def read(source: Source, format: Optional[str] = None) -> Document:
         text = source
     else:
         path = None if isinstance(source, bytes) else os.fspath(source)
-        text = _decoded(source if isinstance(source, bytes) else _content(str(path)))
+        text = decoded(source if isinstance(source, bytes) else _content(str(path)))
     text = text[1:] if text.startswith("\ufeff") else text
     if "\0" in text:
         raise DocumentError("this is no text: it holds a NUL character", path)
@@ -191,7 +191,12 @@ def _content(path: str) -> bytes:
         raise DocumentError(f"cannot be read: {getattr(error, 'strerror', None) or error}", path[:1000]) from error
 
 
-def _decoded(content: bytes) -> str:
+def decoded(content: bytes) -> str:
+    """The text in bytes of UTF-8 or UTF-16, or of XML in the encoding that it declares.
+
+    Raises:
+        DocumentError: it is none.
+    """
     declared = _ENCODING.match(content)
     encoding = declared[1].decode("ascii") if declared else "utf-8"
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):

@@ -6,7 +6,7 @@ import re
 from typing import Dict, Iterable, Iterator, Mapping, Optional, Pattern, Tuple
 
 from .errors import DocumentError
-from .model import KINDS, STANDARD_NAMESPACES, Bundle, Literal, Ref, Statement
+from .model import KINDS, STANDARD_NAMESPACES, Bundle, Document, Literal, Ref, Statement
 
 BLANK = "_:"
 _REMEMBERED = 100_000
@@ -130,4 +130,13 @@ def names_of(bundle: Bundle, outer: Optional[Names] = None, local: Optional[Patt
     names = Names(bundle.namespaces, outer, local)
     for iri in iris_of(bundle.statements):
         names.shorten(iri)
+    return names
+
+
+def all_names(document: Document) -> Names:
+    """The namespaces of a document and of all its bundles, for telling people of its statements."""
+    names = Names(document.namespaces)
+    for bundle in document.bundles:
+        for prefix, iri in bundle.namespaces.items():
+            names.all.setdefault(prefix, iri)
     return names

@@ -70,14 +70,23 @@ def _element(each: Statement, kind: Kind) -> Iterator[Triple]:
     yield from _attributes(subject, each.attributes)
 
 
+def is_qualified(each: Statement) -> bool:
+    """Whether a statement is a relation that one triple cannot say, and so has a node of its own."""
+    kind = KINDS[each.kind]
+    if not kind.qualified:
+        return False
+    subject, target, *more = each.arguments
+    whole = subject is not None and target is not None
+    return not whole or each.id is not None or bool(each.attributes) or any(more)
+
+
 def _relation(each: Statement, kind: Kind, numbers: Iterator[int]) -> Iterator[Triple]:
     subject, target, *more = each.arguments
     if subject is not None and target is not None:
         yield Triple(subject, PROV + kind.direct, Ref(target))
     if kind.name == "mentionOf" and subject is not None and more[0] is not None:
         yield Triple(subject, PROV + "asInBundle", Ref(more[0]))
-    whole = subject is not None and target is not None
-    if not kind.qualified or (whole and each.id is None and not each.attributes and not any(more)):
+    if not is_qualified(each):
         return
     node = each.id if each.id is not None else f"{BLANK}r{next(numbers)}"
     yield Triple(node, TYPE, Ref(PROV + kind.type))
