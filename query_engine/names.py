@@ -29,6 +29,19 @@ class Names:
         except (ValueError, BadTerm) as error:
             raise NotFound(f"there is nothing with the id {identifier[:200]!r}") from error
 
+    def any_iri(self, name: str) -> Iri:
+        """The IRI of an id, or of a resource that is not under the base and goes by its IRI.
+
+        Raises:
+            NotFound: it is neither.
+        """
+        if iris.is_id(name):
+            return self.iri(name)
+        try:
+            return Iri(name)
+        except BadTerm as error:
+            raise NotFound(f"there is nothing with the id {name[:200]!r}") from error
+
     def id(self, iri: str) -> str:
         """The id of an IRI under the base; other IRIs as they are."""
         return iri[len(self._base) :] if self.own(iri) else iri

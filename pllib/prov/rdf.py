@@ -117,7 +117,7 @@ def write_ntriples(document: Document, out: TextIO) -> None:
     """
     if document.bundles:
         raise DocumentError("N-Triples cannot hold bundles; write TriG")
-    whole = _shortener({})
+    whole = shortener({})
     for each in triples(document.statements):
         out.write(_line(each, whole))
 
@@ -140,7 +140,7 @@ def write_turtle(document: Document, out: TextIO) -> None:
     for bundle in (document, *document.bundles):
         for prefix, iri in Names(bundle.namespaces, names if bundle is not document else None).declared.items():
             names.all.setdefault(prefix, iri)
-    shorten = _shortener(names.all)
+    shorten = shortener(names.all)
     for prefix, iri in names.all.items():
         out.write(f"@prefix {prefix}: <{_iri(iri)}> .\n")
     out.write("\n")
@@ -177,7 +177,7 @@ def _line(each: Triple, shorten: Shorten) -> str:
     return f"{shorten(each.subject)} {shorten(each.predicate)} {_term(each.object, shorten)} .\n"
 
 
-def _shortener(namespaces: Dict[str, str]) -> Shorten:
+def shortener(namespaces: Dict[str, str]) -> Shorten:
     """IRIs as text: prefixed names in a declared namespace where the rest needs no escape. Each IRI is looked at once."""
     known: Dict[str, str] = {}
     spaces = sorted(((iri, prefix) for prefix, iri in namespaces.items() if iri), key=lambda one: -len(one[0]))
