@@ -56,11 +56,12 @@ def _parser(documents: bool) -> argparse.ArgumentParser:
     store_commands.add_commands(commands)
     openlineage_commands.add_commands(commands)
     if documents:
+        from . import prov_transfer
         from .prov.commands import add
 
-        add(commands)
+        prov_transfer.add_commands(add(commands))
     else:
-        commands.add_parser("prov", help="convert, validate, compare and draw PROV documents")
+        commands.add_parser("prov", help="convert, validate, compare, draw, import and export PROV documents")
     return parser
 
 

@@ -26,7 +26,10 @@ from query_engine.graphs import read_ntriples
 from query_engine.terms import Term
 
 RDF_FORMATS = ("nt", "ttl", "trig")
-_VOCABULARIES = (PROV, PROVLAKE, PROVML, MLS, RDF, RDFS, XSD)
+_VOCABULARIES = (
+    *(PROV, PROVLAKE, PROVML, MLS, RDF, RDFS, XSD),
+    *("http://purl.org/dc/terms/", "http://purl.org/vocab/vann/", "http://www.w3.org/2004/02/skos/core#"),
+)
 _LEFT_OUT = tuple(begin for one in _VOCABULARIES for begin in (f"<{one}", f"<{one.rstrip('#')}>"))
 _STATEMENT = PROVLAKE + "statement"
 _RELATIONS = frozenset(PROV + kind.type for kind in KINDS.values() if not kind.element and kind.type)

@@ -24,8 +24,8 @@ _MOST = 200
 Run = Callable[[argparse.Namespace], int]
 
 
-def add(commands: Any) -> None:
-    """Adds ``prov`` with its own commands to a parser's commands."""
+def add(commands: Any) -> Any:
+    """Adds ``prov`` with its own commands to a parser's commands; the own commands, for more of them."""
     text = "Converts, validates, compares and draws PROV documents; no server is needed."
     parser = commands.add_parser("prov", help="convert, validate, compare and draw PROV documents", description=text)
     own = parser.add_subparsers(dest="prov_command", required=True, metavar="COMMAND")
@@ -46,6 +46,7 @@ def add(commands: Any) -> None:
         "-o", "--output", default="-", metavar="FILE", help="file to write; standard output without"
     )
     _add_format(draw_parser, "--from", "from_", "format of FILE", "read")
+    return own
 
 
 def _command(commands: Any, name: str, run: Run, text: str) -> argparse.ArgumentParser:
@@ -97,7 +98,14 @@ def run_validate(chosen: argparse.Namespace) -> int:
 
 
 def _validate(path: str, format: Any) -> int:
-    document = _read(path, format)
+    if print_violations(path, _read(path, format)):
+        return 1
+    print(f"{path}: valid")
+    return 0
+
+
+def print_violations(path: str, document: Document) -> bool:
+    """Prints what in a document is against PROV-CONSTRAINTS; whether there was anything."""
     found = validate(document)
     names = all_names(document)
     lines: List[str] = []
@@ -106,9 +114,7 @@ def _validate(path: str, format: Any) -> int:
         lines.append(f"{path}: constraint {each.constraint} ({each.name}){inside}: {each.message}")
         lines += [f"    {expression(one, names)}" for one in each.statements]
     _print(lines)
-    if not found:
-        print(f"{path}: valid")
-    return 1 if found else 0
+    return bool(found)
 
 
 def diff(chosen: argparse.Namespace) -> int:

@@ -9,6 +9,8 @@ from .errors import DocumentError
 from .model import KINDS, STANDARD_NAMESPACES, Bundle, Document, Literal, Ref, Statement
 
 BLANK = "_:"
+GENID = "https://w3id.org/pllib/.well-known/genid/"
+"""What blank identifiers begin with in PROV-N and PROV-XML, which have none (RDF 1.1, section 3.5)."""
 _REMEMBERED = 100_000
 """Names that are kept at a time, so that a document of any length can be written in bounded memory."""
 _SPLIT = re.compile(r"(?s)(.*[#/:])([^#/:]*)")
@@ -55,7 +57,7 @@ class Names:
             prefix, local = "", name
         iri = self.all.get(prefix)
         if iri is not None:
-            return iri + local
+            return unnamed(iri + local)
         if name.startswith(BLANK) or (colon and local.startswith("//")) or prefix == "urn":
             return name
         told = f"the prefix {prefix[:100]!r} is not declared" if colon else "there is no default namespace"
@@ -80,7 +82,9 @@ class Names:
 
     def _shortened(self, iri: str) -> Tuple[str, str]:
         if iri.startswith(BLANK):
-            return "_", iri[len(BLANK) :]
+            if self._local is None:
+                return "_", iri[len(BLANK) :]
+            iri = GENID + iri[len(BLANK) :]
         for space in _beginnings(iri):
             prefix = self._prefixes.get(space)
             if prefix is not None and self._fits(prefix, iri[len(space) :]):
@@ -103,6 +107,11 @@ class Names:
             return split[1]
         ends = (end for end in range(len(iri) + 1) if not _IN_ESCAPE.fullmatch(iri[max(end - 2, 0) : end]))
         return next((iri[:end] for end in ends if self._fits("ns", iri[end:])), iri)
+
+
+def unnamed(iri: str) -> str:
+    """The blank identifier that an IRI stands for; another IRI as it is."""
+    return BLANK + iri[len(GENID) :] if iri.startswith(GENID) else iri
 
 
 def _beginnings(iri: str) -> Iterator[str]:

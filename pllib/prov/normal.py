@@ -21,12 +21,14 @@ from .errors import DocumentError
 from .model import KINDS, Attribute, Document, Literal, Ref, Statement, Value
 from .names import BLANK, iris_of
 
-MAX_ATTRIBUTES = 200
+MAX_ATTRIBUTES = 1_000
 """Attributes of one statement in this form."""
 ROUNDS = 32
 """Steps from a blank identifier within which what is said tells it from others."""
 MOST_LOOKS = 100_000
 """Blank identifiers looked at again to tell apart those of which the same is said; after that their order decides."""
+_NAMED = re.compile(rf"{BLANK}b[0-9a-f]{{32}}(?:-[0-9]+)?")
+"""Blank identifiers that have their names already, which they keep: so parts of a document go together again."""
 _UTC = re.compile(r"(?:Z|[+-]00:00)\Z")
 _ZEROS = re.compile(r"(:\d\d)\.(\d*?)0*(?=Z|[+-]|\Z)")
 Seen = Dict[str, List[Tuple[str, List[str]]]]
@@ -149,14 +151,17 @@ def _labels(found: Dict[Optional[str], List[Statement]]) -> Dict[str, str]:
     said: Seen = defaultdict(list)
     for bundle, statements in found.items():
         for each in statements:
-            blanks = [iri for iri in iris_of((each,)) if iri.startswith(BLANK)]
-            if bundle is not None and bundle.startswith(BLANK):
-                blanks.append(bundle)
+            blanks = [iri for iri in (bundle, *iris_of((each,))) if iri is not None and _is_unnamed(iri)]
             for name in dict.fromkeys(blanks):
                 said[name].append(_template(name, bundle, each, blanks))
-    for name in (name for name in found if name is not None and name.startswith(BLANK)):
-        said.setdefault(name, [])  # an empty bundle
+    for bundle in found:
+        if bundle is not None and _is_unnamed(bundle):
+            said.setdefault(bundle, [])  # it may be empty
     return _named(said)
+
+
+def _is_unnamed(iri: str) -> bool:
+    return iri.startswith(BLANK) and not _NAMED.fullmatch(iri)
 
 
 def _template(name: str, bundle: Optional[str], each: Statement, blanks: List[str]) -> Tuple[str, List[str]]:
