@@ -25,8 +25,8 @@ MAX_ATTRIBUTES = 1_000
 """Attributes of one statement in this form."""
 ROUNDS = 32
 """Steps from a blank identifier within which what is said tells it from others."""
-MOST_LOOKS = 100_000
-"""Blank identifiers looked at again to tell apart those of which the same is said; after that their order decides."""
+MOST_LOOKS = 300_000
+"""Looks at a blank identifier's neighbours to tell it apart, all together; after that their order decides."""
 _NAMED = re.compile(rf"{BLANK}b[0-9a-f]{{32}}(?:-[0-9]+)?")
 """Blank identifiers that have their names already, which they keep: so parts of a document go together again."""
 _UTC = re.compile(r"(?:Z|[+-]00:00)\Z")
@@ -173,18 +173,17 @@ def _template(name: str, bundle: Optional[str], each: Statement, blanks: List[st
 
 
 def _named(said: Seen) -> Dict[str, str]:
-    colours = _coloured(said, dict.fromkeys(said, ""))
-    budget = MOST_LOOKS
-    while True:
-        # Those that share no statement with another blank one need no telling apart: a number each does.
-        tied = _first_tied(
-            {name: colour for name, colour in colours.items() if any(others for _, others in said[name])}
-        )
-        budget -= len(said)
-        if tied is None or budget < 0:
-            return _numbered(colours)
+    # Those that share no statement with another blank one need no telling apart: a number each does.
+    linked = {name: seen for name, seen in said.items() if any(others for _, others in seen)}
+    alone = {name: _digest(sorted(text for text, _ in seen)) for name, seen in said.items() if name not in linked}
+    colours, left = _coloured(linked, dict.fromkeys(linked, ""), MOST_LOOKS)
+    while left > 0:
+        tied = _first_tied(colours)
+        if tied is None:
+            break
         colours[tied] += "1"
-        colours = _coloured(said, colours)
+        colours, left = _coloured(linked, colours, left)
+    return _numbered({name: alone.get(name) or colours[name] for name in said})
 
 
 def _first_tied(colours: Dict[str, str]) -> Optional[str]:
@@ -196,20 +195,23 @@ def _first_tied(colours: Dict[str, str]) -> Optional[str]:
     return next((name for name, colour in colours.items() if colour == least), None)
 
 
-def _coloured(said: Seen, colours: Dict[str, str]) -> Dict[str, str]:
-    """Colours told apart as far as ``ROUNDS`` looks at the neighbours do."""
+def _coloured(said: Seen, colours: Dict[str, str], left: int) -> Tuple[Dict[str, str], int]:
+    """Colours told apart as far as ``ROUNDS`` looks at the neighbours do, and how many looks are left then."""
     kinds = 0
     for _ in range(ROUNDS):
+        if left <= 0:
+            break
+        left -= len(said)
         colours = {
             name: _digest(
-                [colours[name], *sorted(text + "".join(colours[other] for other in others) for text, others in seen)]
+                [colours[name], *sorted(text + "".join([colours[other] for other in others]) for text, others in seen)]
             )
             for name, seen in said.items()
         }
         before, kinds = kinds, len(set(colours.values()))
         if kinds in (before, len(colours)):
             break
-    return colours
+    return colours, left
 
 
 def _numbered(colours: Dict[str, str]) -> Dict[str, str]:
