@@ -29,6 +29,7 @@ MOST_LOOKS = 300_000
 """Looks at a blank identifier's neighbours to tell it apart, all together; after that their order decides."""
 _NAMED = re.compile(rf"{BLANK}b[0-9a-f]{{32}}(?:-[0-9]+)?")
 """Blank identifiers that have their names already, which they keep: so parts of a document go together again."""
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _UTC = re.compile(r"(?:Z|[+-]00:00)\Z")
 _ZEROS = re.compile(r"(:\d\d)\.(\d*?)0*(?=Z|[+-]|\Z)")
 Seen = Dict[str, List[Tuple[str, List[str]]]]
@@ -79,7 +80,7 @@ def normal(document: Document) -> Normal:
 def encode(each: Statement) -> str:
     """A statement as one line of JSON: ``[kind, identifier, [arguments], [[name, IRI] | [name, text, datatype(, language)]]]``."""
     attributes = [[name, *_encoded(value)] for name, value in each.attributes]
-    return json.dumps([each.kind, each.id, each.arguments, attributes], ensure_ascii=False, separators=(",", ":"))
+    return _encode([each.kind, each.id, each.arguments, attributes])
 
 
 def _encoded(value: Value) -> Tuple[str, ...]:
