@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 from typing import Dict, Iterable, Iterator, Mapping, Optional, Pattern, Tuple
 
 from .errors import DocumentError
@@ -45,6 +46,7 @@ class Names:
         self.all: Dict[str, str] = {**inherited, **self.declared}
         self._prefixes = {iri: prefix for prefix, iri in self.all.items() if iri}
         self._short: Dict[str, Tuple[str, str]] = {}
+        self._numbers = count(1)
 
     def expand(self, name: str, where: Optional[str] = None) -> str:
         """The full IRI of a short name; blank ids (``_:x``) and names whose prefix is a scheme stay as they are.
@@ -90,7 +92,7 @@ class Names:
             if prefix is not None and self._fits(prefix, iri[len(space) :]):
                 return prefix, iri[len(space) :]
         space = self._new_space(iri)
-        prefix = next(name for name in (f"ns{number}" for number in range(1, 1_000_000)) if name not in self.all)
+        prefix = next(name for name in (f"ns{number}" for number in self._numbers) if name not in self.all)
         self.declared[prefix] = self.all[prefix] = space
         self._prefixes[space] = prefix
         return prefix, iri[len(space) :]
