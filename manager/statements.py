@@ -38,7 +38,7 @@ _SETTLED = frozenset(
     (
         *(f"<{PROV}{name}>" for name in ("startedAtTime", "endedAtTime", "value")),
         *(f"<{PROVLAKE}{name}>" for name in ("duration", "status", "errorType", "errorMessage")),
-        *(f"<{PROVLAKE}{name}>" for name in ("lastStep", "lastTime", "minimum", "maximum")),
+        *(f"<{PROVLAKE}{name}>" for name in ("latest", "lastStep", "lastTime", "minimum", "maximum")),
     )
 )
 """What a resource of our own has one value of."""
