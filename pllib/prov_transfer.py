@@ -97,6 +97,20 @@ class Sender(HttpTransport):
             time.sleep(pause)
             pause = min(5.0, 2 * pause)
 
+    def _told(self, content: bytes) -> str:
+        try:
+            found = json.loads(content)
+            told = found["error"]
+            text = f"{told['message']}{' (' + told['field'] + ')' if told.get('field') else ''}; {told.get('fix')}"
+            return "".join([text, *(f"\n    {_violation(each)}" for each in found.get("violations", []))])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return super()._told(content)
+
+
+def _violation(told: Mapping[str, Any]) -> str:
+    inside = f" in bundle {told['bundle']}" if told.get("bundle") else ""
+    return f"constraint {told['constraint']} ({told['name']}){inside}: {told['message']}"
+
 
 def _taken(content: bytes, url: str) -> Dict[str, Any]:
     try:
@@ -116,6 +130,11 @@ def import_files(chosen: argparse.Namespace) -> int:
         except DocumentError as error:
             print(f"pllib prov import: {error}", file=sys.stderr)
             worst = 2
+        except TransportError as error:
+            print(f"pllib prov import: {path}: {error}", file=sys.stderr)
+            worst = max(worst, 1)
+            if error.status is None or error.status in RETRY_STATUS:
+                break  # nobody takes the next one either
     return worst
 
 
@@ -151,7 +170,7 @@ def _send(
                 progress.update(statements, number)
             print(f"{path}: {found['document']} ({found.get('statements')} statements)")
             for each in found.get("violations", []):
-                print(f"{path}: constraint {each['constraint']} ({each['name']}): {each['message']}", file=sys.stderr)
+                print(f"{path}: {_violation(each)}", file=sys.stderr)
     finally:
         if progress is not None:
             progress.end()

@@ -151,13 +151,16 @@ class HttpTransport:
             raise self._no_answer(error) from error
         if answer.status == 200:
             return answer.body
-        text = answer.body[:500].decode("utf-8", "replace")
         raise TransportError(
-            f"{self.url} answered {answer.status}: {text}",
+            f"{self.url} answered {answer.status}: {self._told(answer.body)}",
             answer.status,
             retry_after(answer.headers.get("retry-after")),
             from_tracker=_is_refusal(answer.body),
         )
+
+    def _told(self, content: bytes) -> str:
+        """What an answer that is an error says."""
+        return content[:500].decode("utf-8", "replace")
 
     def close(self) -> None:
         if self._connection is not None:

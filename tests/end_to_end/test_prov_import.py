@@ -249,7 +249,14 @@ def test_the_command_line(lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert done.stdout.decode().splitlines() == [f"{each}: document/{digest} (9 statements)" for each in (path, "-")]
     broken = tmp_path / "broken.provn"
     broken.write_text("document entity(")
-    assert pllib(lab, "import", str(broken), str(tmp_path / "none.provn")).returncode in (1, 2)
+    invalid = tmp_path / "invalid.provn"
+    invalid.write_text("document prefix ex <http://example.org/> entity(ex:e) activity(ex:e) endDocument")
+    done = pllib(lab, "import", str(broken), str(tmp_path / "none.provn"), str(invalid), "--validate", "error")
+    first, second, *rest = done.stderr.decode().splitlines()
+    assert done.returncode == 2
+    assert "line 1" in first
+    assert "none.provn: cannot be read" in second
+    assert "constraint 55 (entity-activity-disjoint)" in rest[-1]
     lab.settle()
     target = tmp_path / "out.xml"
     assert pllib(lab, "export", "--document", digest, "-o", str(target)).returncode == 0
