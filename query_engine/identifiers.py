@@ -26,9 +26,10 @@ router = APIRouter(tags=["resources by IRI"])
 _MOST_STATEMENTS = 5000
 _MOST_MENTIONS = 1000
 _FORMATS = (formats.HTML, formats.JSON, formats.TURTLE, formats.N_TRIPLES, formats.JSON_LD, formats.RDF_XML)
-# The points of a series are no statements for people: they may be megabytes, and have a route of their own.
+# The points of a series and the texts of a document are no statements for people: they may be megabytes, and have routes
+# of their own.
 _STATEMENTS = f"""SELECT ?p ?o WHERE {{
-  VALUES ?item {{}} ?item ?p ?o FILTER(?p != <{PROVLAKE}points>)
+  VALUES ?item {{}} ?item ?p ?o FILTER(?p NOT IN (<{PROVLAKE}points>, <{PROVLAKE}statement>))
 }} ORDER BY ?p ?o LIMIT {_MOST_STATEMENTS + 1}"""
 _MENTIONS = f"SELECT ?s ?p WHERE {{ VALUES ?item {{}} ?s ?p ?item }} LIMIT {_MOST_MENTIONS + 1}"
 _SHOWN = 2000

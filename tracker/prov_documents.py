@@ -27,6 +27,8 @@ from .queue import NewEntry
 
 MAX_STATEMENTS = 500_000
 MAX_TEXT_BYTES = 1_000_000
+MAX_STATEMENT = 4_000_000
+"""Characters of a statement as text."""
 MAX_IRI = 4_000
 GROUP_STATEMENTS = 1_000
 GROUP_BYTES = 500_000
@@ -173,8 +175,16 @@ def imported(document: prov.Document, format: str, name: str | None) -> Imported
 
     Args:
         name: what people call it.
+
+    Raises:
+        RequestError: 422 when a statement is too long.
     """
     digest, parts = prov.normal(document)
+    for part in parts:
+        for text in part.texts:
+            if len(text) > MAX_STATEMENT:
+                told = f"a statement of more than {MAX_STATEMENT} characters: {text[:100]}…"
+                raise RequestError(422, "too_long", told, field=part.bundle, fix="give it fewer or shorter attributes")
     count = sum(len(part.texts) for part in parts)
     about = {"document": digest, "count": count} | ({"label": name} if name else {})
     bodies = [

@@ -23,6 +23,8 @@ from .names import BLANK, iris_of
 
 MAX_ATTRIBUTES = 1_000
 """Attributes of one statement in this form."""
+MAX_SIZE = 500_000
+"""Characters in the attributes of one statement, unless one alone has more."""
 ROUNDS = 32
 """Steps from a blank identifier within which what is said tells it from others."""
 MOST_LOOKS = 300_000
@@ -131,12 +133,23 @@ def _time(text: str) -> str:
 
 
 def _pieces(each: Statement) -> Iterator[Statement]:
-    attributes = each.attributes
-    if len(attributes) <= MAX_ATTRIBUTES or not KINDS[each.kind].element:
+    if not KINDS[each.kind].element or not (len(each.attributes) > MAX_ATTRIBUTES or _size(each.attributes) > MAX_SIZE):
         yield each
         return
-    for start in range(0, len(attributes), MAX_ATTRIBUTES):
-        yield each._replace(attributes=attributes[start : start + MAX_ATTRIBUTES])
+    piece: List[Attribute] = []
+    size = 0
+    for attribute in each.attributes:
+        more = _size((attribute,))
+        if piece and (len(piece) >= MAX_ATTRIBUTES or size + more > MAX_SIZE):
+            yield each._replace(attributes=tuple(piece))
+            piece, size = [], 0
+        piece.append(attribute)
+        size += more
+    yield each._replace(attributes=tuple(piece))
+
+
+def _size(attributes: Iterable[Attribute]) -> int:
+    return sum(len(name) + len(value[0]) for name, value in attributes)
 
 
 # -- blank identifiers

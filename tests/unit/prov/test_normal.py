@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pllib import prov as documents
 from pllib.prov import Bundle, Document, DocumentError, Literal, Ref, normal, statement
 from pllib.prov.gathering import gathering
-from pllib.prov.normal import MAX_ATTRIBUTES, decode, encode
+from pllib.prov.normal import MAX_ATTRIBUTES, MAX_SIZE, decode, encode
 
 CORPUS = Path(prov.tests.__file__).parent
 FILES = sorted(
@@ -182,4 +182,12 @@ def test_an_element_with_very_many_attributes_is_several_statements() -> None:
     found = normal(Document(statements=[statement("entity", EX + "e", (), attributes)]))
     pieces = [decode(text) for text in found.parts[0].texts]
     assert len(pieces) == 3
+    assert {pair for piece in pieces for pair in piece.attributes} == set(attributes)
+
+
+def test_so_is_one_with_very_long_attributes() -> None:
+    attributes = tuple((f"{EX}a{number}", Literal(str(number % 10) * (MAX_SIZE // 4))) for number in range(10))
+    found = normal(Document(statements=[statement("entity", EX + "e", (), attributes)]))
+    pieces = [decode(text) for text in found.parts[0].texts]
+    assert [len(piece.attributes) for piece in pieces] == [3, 3, 3, 1]
     assert {pair for piece in pieces for pair in piece.attributes} == set(attributes)

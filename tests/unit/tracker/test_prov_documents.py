@@ -116,6 +116,14 @@ def test_groups_are_bounded_and_hold_everything() -> None:
     assert len({entry.key for entry in found.entries}) == len(items)
 
 
+def test_a_relation_too_long_for_the_store_is_refused() -> None:
+    attributes = [(f"{EX}p{number}", Literal("x" * 900_000)) for number in range(5)]
+    document = Document(statements=[statement("used", None, (EX + "a", EX + "e"), attributes)])
+    with pytest.raises(RequestError, match="used") as caught:
+        prov_documents.imported(document, "json", None)
+    assert (caught.value.status, caught.value.code) == (422, "too_long")
+
+
 def test_violations_are_told_in_prov_n_and_not_without_end() -> None:
     document = prov.read(provn(*(f"entity(ex:e{n}) activity(ex:e{n})" for n in range(150))).decode())
     found = prov_documents.told(prov.validate(document), document)
