@@ -2,6 +2,7 @@
 
 python bench/run.py            everything, some ten minutes
 python bench/run.py capture    only what needs no service
+python bench/run.py documents  only PROV documents, in every format; not among everything
 python bench/run.py latency    only what a call costs in every state of the tracker, and the client's memory
 """
 
@@ -17,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 os.environ["PYTHONPATH"] = str(CHECKOUT)
 
-from bench import capture, latency, pipeline, queues  # noqa: E402 - after the path of the checkout
+from bench import capture, latency, pipeline, prov_documents, queues  # noqa: E402 - after the path of the checkout
 from bench.measures import Measure, table  # noqa: E402
 
 
@@ -66,6 +67,9 @@ def main(what: list[str]) -> int:
         measures += _capture()
     if not what or "latency" in what:
         measures += _latency()
+    if "documents" in what:
+        say("PROV documents …")
+        measures += prov_documents.documents()
     if not what:
         measures += _pipeline()
     machine = f"{platform.platform()}, {os.cpu_count()} processors, Python {platform.python_version()}"

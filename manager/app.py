@@ -21,7 +21,7 @@ from edge.bodies import read_body
 from edge.errors import RequestError
 from edge.listening import LOOPBACK_HOSTS
 
-from . import documents, same_states, settling, triples
+from . import documents, same_states, settling, statements, triples
 from .errors import DocumentError, StoreError, StoreRejected, StoreUnavailable
 from .ontology import as_ntriples, classes
 from .ontology_routes import router as ontology_router
@@ -119,6 +119,7 @@ def _add_routes(app: FastAPI) -> None:
         if errors:
             parts.refused.inc(len(errors))
             return answer({"errors": errors}, 422)
+        groups = await statements.without_held_back(parts.store, parts.settings.base, decoded, groups)
         text, count = triples.join(groups)
         if not text:  # nothing to commit, but who asks wants to know whether it could be
             await parts.store.ask("ASK {}")

@@ -139,6 +139,16 @@ class Store(Struct, frozen=True, forbid_unknown_fields=True):
     sameAs: list[str] = []
 
 
+class Statements(Struct, frozen=True, forbid_unknown_fields=True):
+    """Statements of a PROV document, each as ``pllib.prov.normal`` encodes it."""
+
+    document: str
+    count: Annotated[int, Meta(ge=0)]
+    texts: list[str]
+    label: str | UnsetType = UNSET
+    bundle: str | UnsetType = UNSET
+
+
 class Document(Struct, frozen=True, forbid_unknown_fields=True):
     """What one batch of records of one workflow execution says."""
 
@@ -147,6 +157,7 @@ class Document(Struct, frozen=True, forbid_unknown_fields=True):
     agents: list[Agent] = []
     plans: list[Plan] = []
     stores: list[Store] = []
+    statements: list[Statements] = []
 
 
 class _Group(Struct, forbid_unknown_fields=True):

@@ -20,6 +20,7 @@ from pllib.provml.vocabulary import PROV, PROVLAKE, RDF, RDFS, expand
 from .documents import Activity, Agent, Document, Entity, Plan, Store
 from .errors import DocumentError, ManagerError
 from .series import check_points, points_literal
+from .statements import StatementWriter
 from .terms import boolean_literal, double_literal, integer_literal, json_literal, literal, text_literal, time_literal
 
 CACHE_SIZE = 100_000
@@ -77,6 +78,7 @@ class Writer:
 
     def __init__(self, base: str, classes: frozenset[str]) -> None:
         self._iris = _Iris(base)
+        self._statements = StatementWriter(base)
         self._types = {name: f" {_TYPE} <{expand(name)}> ." for name in classes}
 
     def lines(self, document: Document) -> list[str]:
@@ -92,6 +94,7 @@ class Writer:
             ("agents", document.agents, self._agent),
             ("plans", document.plans, self._plan),
             ("stores", document.stores, self._store),
+            ("statements", document.statements, self._statements.write),
         )
         for name, items, write in parts:
             for index, item in enumerate(items):

@@ -62,12 +62,15 @@ def _parser(what: str) -> argparse.ArgumentParser:
     else:
         commands.add_parser("crate", help="make an RO-Crate of an execution in a spool folder")
     if what == "prov":
+        from . import prov_transfer
         from .documents.commands import add as add_export
         from .prov.commands import add
 
-        add_export(add(commands))
+        own = add(commands)
+        prov_transfer.add_import(own)
+        prov_transfer.add_export_options(add_export(own))
     else:
-        commands.add_parser("prov", help="export, convert, validate, compare and draw PROV documents")
+        commands.add_parser("prov", help="export, import, convert, validate, compare and draw PROV documents")
     return parser
 
 

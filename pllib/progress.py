@@ -55,3 +55,29 @@ class Progress:
         rate = f"{records / seconds:,.0f} records/s" if seconds else "–"
         total = max(size, self._total)
         return f"{share:.0%}, {records:,} records, {size / 1e6:,.1f} of {total / 1e6:,.1f} MB, {rate}{left}"
+
+
+class Counter:
+    """Writes how many bytes are done of something whose size nobody knows; as :class:`Progress` otherwise."""
+
+    def __init__(self, what: str, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._what, self._out, self._clock = what, out, clock
+        self._terminal = out.isatty()
+        self._began = clock()
+        self._next = self._began + (BAR_SECONDS if self._terminal else QUIET_SECONDS)
+
+    def update(self, size: int) -> None:
+        """So many bytes are done by now."""
+        now = self._clock()
+        if now < self._next:
+            return
+        self._next = now + (BAR_SECONDS if self._terminal else LINE_SECONDS)
+        text = f"{self._what}: {size / 1e6:,.1f} MB, {size / 1e6 / max(now - self._began, 1e-6):,.1f} MB/s"
+        self._out.write(f"\r\033[K{text}" if self._terminal else f"{text}\n")
+        self._out.flush()
+
+    def end(self) -> None:
+        """Takes the line away."""
+        if self._terminal:
+            self._out.write("\r\033[K")
+            self._out.flush()

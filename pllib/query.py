@@ -35,6 +35,7 @@ from .provml.vocabulary import PREFIXES, XSD
 
 Row = Dict[str, Any]
 
+_CHUNK = 262_144
 _NUMBERS = {
     XSD + name: int for name in ("integer", "int", "long", "short", "byte", "nonNegativeInteger", "positiveInteger")
 }
@@ -71,10 +72,17 @@ _opener = build_opener(ProxyHandler({}))
 
 
 def _fetch(request: Request, timeout: float) -> bytes:
+    return b"".join(_fetched(request, timeout))
+
+
+def _fetched(request: Request, timeout: float) -> Iterator[bytes]:
+    """An answer in pieces; ``timeout`` is for each."""
     try:
         with _opener.open(request, timeout=timeout) as answer:
-            content: bytes = answer.read()
-            return content
+            while chunk := answer.read(_CHUNK):
+                yield chunk
+            if answer.length:  # the answer promised more; read() says so only of pieces that have a size of their own
+                raise http.client.IncompleteRead(b"", answer.length)
     except HTTPError as error:
         with error:
             raise _refusal(error.code, error.read(100_000)) from error
@@ -227,6 +235,21 @@ class Client:
         """A workflow execution as an RO-Crate without its files: the metadata, or with ``zip`` also the PROV document."""
         identifier = execution.split("execution/", 1)[-1]
         return self._content(f"/v1/executions/{identifier}/crate", {"format": format})
+
+    def documents(
+        self, format: str = "json", documents: Sequence[str] = (), bundles: Sequence[str] = ()
+    ) -> Iterator[bytes]:
+        """The whole store as a PROV document, piece by piece as it comes; or imported documents and bundles.
+
+        Args:
+            format: ``nt``, ``ttl``, ``trig``, ``provn``, ``json``, ``xml`` or ``jsonld``.
+            documents: digests, ids or IRIs of imported documents; several make one.
+            bundles: IRIs of bundles in imported documents.
+        """
+        name = format if format == "provn" else f"prov-{format}"
+        query = urlencode({"format": name, "document": documents, "bundle": bundles}, doseq=True)
+        request = Request(f"{self.url}/v1/prov?{query}", headers=_headers(self.token, "*/*"))  # noqa: S310
+        return _fetched(request, self.timeout)
 
     def analyses(self, **facets: str) -> List[Row]:
         """The named analyses, those of the given facets (``data="hybrid"``, ``direction="forward"``, …)."""

@@ -136,8 +136,12 @@ class HttpTransport:
 
     def _exchange(self, body: bytes) -> Dict[str, Any]:
         """The tracker's answer to a body of JSON. Raises ``TransportError`` when it was not taken."""
+        return _parsed(self._answered(body, len(body) >= GZIP_FROM and self._host not in NEAR), self.url)
+
+    def _answered(self, body: bytes, compressed: bool) -> bytes:
+        """The body of an answer of 200. Raises ``TransportError`` for all others."""
         coding = b""
-        if len(body) >= GZIP_FROM and self._host not in NEAR:
+        if compressed:
             body, coding = gzipped(body), b"Content-Encoding: gzip\r\n"
         head = b"%b\r\n%bContent-Length: %d\r\n\r\n" % (self._head, coding, len(body))
         try:
@@ -146,14 +150,17 @@ class HttpTransport:
             self.close()
             raise self._no_answer(error) from error
         if answer.status == 200:
-            return _parsed(answer.body, self.url)
-        text = answer.body[:500].decode("utf-8", "replace")
+            return answer.body
         raise TransportError(
-            f"{self.url} answered {answer.status}: {text}",
+            f"{self.url} answered {answer.status}: {self._told(answer.body)}",
             answer.status,
             retry_after(answer.headers.get("retry-after")),
             from_tracker=_is_refusal(answer.body),
         )
+
+    def _told(self, content: bytes) -> str:
+        """What an answer that is an error says."""
+        return content[:500].decode("utf-8", "replace")
 
     def close(self) -> None:
         if self._connection is not None:

@@ -21,6 +21,7 @@ from query_engine import (
     lineage_routes,
     openlineage,
     operations,
+    prov_documents,
     runs,
     runs_compare,
     series,
@@ -57,6 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.probe = StoreClient(settings.query_url, min(settings.timeout, _PROBE_SECONDS))
     app.state.conversions = asyncio.Semaphore(1)  # graphs are converted in memory: one at a time
     app.state.series = asyncio.Semaphore(2)  # so are the points of a series: some 200 MB each at the most
+    app.state.whole_exports = asyncio.Semaphore(prov_documents.AT_ONCE)
     app.state.registry = CollectorRegistry()
     errors.install(app)
     for module in (
@@ -65,6 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
         executions,
         exports,
         openlineage,
+        prov_documents,
         activities,
         values,
         runs,

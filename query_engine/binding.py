@@ -37,6 +37,11 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b
 _TO_ESCAPE = re.compile(r'\\[uU]|["\\\n\r\t\b\f]')
 
 
+def is_iri(text: str) -> bool:
+    """Whether a text is an absolute IRI."""
+    return _IRI.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Iri:
     """An absolute IRI.
@@ -48,7 +53,7 @@ class Iri:
     value: str
 
     def __post_init__(self) -> None:
-        if _IRI.fullmatch(self.value) is None:
+        if not is_iri(self.value):
             raise BadTerm(f"not an absolute IRI: {self.value[:200]!r}")
 
     def __str__(self) -> str:

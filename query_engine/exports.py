@@ -20,6 +20,7 @@ from fastapi.responses import StreamingResponse
 from pllib import prov
 from pllib.prov import crate, rdf_reader
 from pllib.prov.literals import canonical as canonical_literal
+from pllib.prov.model import KINDS
 from pllib.prov.rdf import Triple
 from pllib.provml.vocabulary import PREFIXES, PROV, RDF, SPARQL_PREFIXES, XSD
 from query_engine.binding import Iri
@@ -49,6 +50,9 @@ _NAMED = f"""{SPARQL_PREFIXES}SELECT ?s ?p ?o WHERE {{
   VALUES ?s {{}} ?s ?p ?o FILTER(?p IN (rdf:type, rdfs:label)) }} LIMIT {MAX_TRIPLES + 1}"""
 _WITHIN = frozenset(PROV + name for name in ("used", "wasGeneratedBy", "wasInformedBy"))
 """Relations of which a lineage shows those between its own nodes."""
+_QUALIFIED = frozenset(PROV + kind.qualified for kind in KINDS.values() if kind.qualified)
+_QUALIFIED_WITHIN = frozenset(PROV + kind.qualified for kind in KINDS.values() if PROV + kind.name in _WITHIN)
+_OTHER_END = frozenset(PROV + name for name in ("entity", "activity"))
 
 _JSON = Format("application/json")
 FORMATS = {
@@ -133,6 +137,7 @@ async def gather_execution(read: Reader, workflow: str, execution: str) -> Gathe
     await gathered.activities([iri.value, *(row["a"].value for row in tasks)])
     made = [row["e"].value for row in await gathered.batched(_MADE, "a", gathered.parts["Activity"])]
     await gathered.entities([*made, *gathered.objects("used")])
+    await gathered.relations()
     return gathered
 
 
@@ -144,6 +149,7 @@ async def export_lineage(
     await gathered.activities(activities)
     await gathered.entities(entities)
     gathered.keep_within()
+    await gathered.relations(within=True)
     response = await answer(request, gathered, name)
     if cut:
         response.headers[TRUNCATED] = "lineage"
@@ -198,6 +204,23 @@ class Gathered:
         """Leaves out uses, generations and communications with what is not here itself."""
         known = self._known()
         self.said = [each for each in self.said if each[1] not in _WITHIN or each[2].value in known]
+
+    async def relations(self, within: bool = False) -> None:
+        """What imported documents say of relations: times, roles, identifiers.
+
+        Args:
+            within: uses, generations and communications only with what is here itself.
+        """
+        nodes = dict.fromkeys(o.value for _, p, o in self.said if p in _QUALIFIED and o.kind == "iri")
+        said: dict[str, list[tuple[str, str, Term]]] = {node: [] for node in nodes}
+        for row in await self.batched(_SAID, "s", nodes):
+            said[row["s"].value].append((row["s"].value, row["p"].value, row["o"]))
+        known = self._known()
+        outside = {s for s, told in said.items() if any(p in _OTHER_END and o.value not in known for _, p, o in told)}
+        if within:
+            self.said = [each for each in self.said if each[1] not in _QUALIFIED_WITHIN or each[2].value not in outside]
+        left = dict.fromkeys(o.value for _, p, o in self.said if p in _QUALIFIED)
+        self.said += [each for node in left for each in said.get(node, ())]
 
     async def batched(self, query: str, name: str, iris: Iterable[str]) -> list[dict[str, Term]]:
         """The solutions of a query for many values of one parameter."""

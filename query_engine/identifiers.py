@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any, Optional
+from typing import Annotated, Any, Optional
+from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from pllib.provml.vocabulary import PROVLAKE
@@ -25,12 +26,14 @@ router = APIRouter(tags=["resources by IRI"])
 _MOST_STATEMENTS = 5000
 _MOST_MENTIONS = 1000
 _FORMATS = (formats.HTML, formats.JSON, formats.TURTLE, formats.N_TRIPLES, formats.JSON_LD, formats.RDF_XML)
-# The points of a series are no statements for people: they may be megabytes, and have a route of their own.
+# The points of a series and the texts of a document are no statements for people: they may be megabytes, and have routes
+# of their own.
 _STATEMENTS = f"""SELECT ?p ?o WHERE {{
-  VALUES ?item {{}} ?item ?p ?o FILTER(?p != <{PROVLAKE}points>)
+  VALUES ?item {{}} ?item ?p ?o FILTER(?p NOT IN (<{PROVLAKE}points>, <{PROVLAKE}statement>))
 }} ORDER BY ?p ?o LIMIT {_MOST_STATEMENTS + 1}"""
 _MENTIONS = f"SELECT ?s ?p WHERE {{ VALUES ?item {{}} ?s ?p ?item }} LIMIT {_MOST_MENTIONS + 1}"
 _SHOWN = 2000
+_UNKNOWN = {"description": "Nothing is known under that IRI."}
 
 
 @router.get(
@@ -40,13 +43,26 @@ _SHOWN = 2000
             "description": "What is said of the resource, and who points at it.",
             "content": {form.media_type: {} for form in _FORMATS},
         },
-        404: {"description": "Nothing is known under that IRI."},
+        404: _UNKNOWN,
     },
 )
 async def get_resource(id: str, request: Request, read: Read) -> Response:
     """What is known of any resource, by the path of its IRI; the format is the one that `Accept` prefers."""
+    return await _resource(read.names.iri(id), request, read)
+
+
+@router.get("/id", responses={200: {"content": {form.media_type: {} for form in _FORMATS}}, 404: _UNKNOWN})
+async def get_any_resource(
+    request: Request,
+    read: Read,
+    iri: Annotated[str, Query(min_length=1, max_length=16_000, description="The full IRI.")],
+) -> Response:
+    """As `/id/…`, of a resource that goes by an IRI of its own: those of imported PROV documents."""
+    return await _resource(read.names.any_iri(iri), request, read)
+
+
+async def _resource(iri: Iri, request: Request, read: Reader) -> Response:
     form = formats.choose(", ".join(request.headers.getlist("accept")) or None, _FORMATS)
-    iri = read.names.iri(id)
     statements = await read.store.select(_STATEMENTS, item=iri)
     mentions = await read.store.select(_MENTIONS, item=iri)
     if not statements and not mentions:
@@ -129,7 +145,7 @@ def _cell(read: Reader, term: Term) -> str:
         if read.names.own(term.value):
             identifier = read.names.id(term.value)
             return f'<a href="/id/{escape(identifier)}">{escape(identifier)}</a>'
-        return _short(term)
+        return f'<a href="/id?iri={quote(term.value, safe="")}">{_short(term)}</a>'
     text = escape(term.value[:_SHOWN]) + ("…" if len(term.value) > _SHOWN else "")
     kind = term.lang or (short(term.datatype) if term.datatype else "")
     return f"{text} <small>{escape(kind)}</small>" if kind else text

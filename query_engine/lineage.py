@@ -8,7 +8,7 @@ Edges have PROV's direction (from what is later to what is earlier) whichever wa
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Iterable, Iterator, Literal, NamedTuple, Optional
@@ -17,6 +17,7 @@ Direction = Literal["backward", "forward"]
 Kind = Literal["activity", "entity"]
 
 USED, GENERATED, INFORMED = "used", "wasGeneratedBy", "wasInformedBy"
+DERIVED = "wasDerivedFrom"
 SPECIALIZATION, PART, MEMBER = "specializationOf", "isPartOf", "hadMember"
 
 
@@ -57,6 +58,8 @@ class Known:
     generated: Ids = field(default_factory=Ids)
     informants: Ids = field(default_factory=Ids)
     informed: Ids = field(default_factory=Ids)
+    sources: Ids = field(default_factory=Ids)
+    derived: Ids = field(default_factory=Ids)
     general: Ids = field(default_factory=Ids)
     special: Ids = field(default_factory=Ids)
     references: set[str] = field(default_factory=set)
@@ -79,6 +82,10 @@ class Known:
     def add_information(self, activity: str, informant: str) -> None:
         self.informants.add(activity, informant)
         self.informed.add(informant, activity)
+
+    def add_derivation(self, entity: str, source: str) -> None:
+        self.sources.add(entity, source)
+        self.derived.add(source, entity)
 
     def add_value(self, entity: str, type_: str, value: str) -> None:
         self.values.setdefault(entity, {})[Cells(type_, value)] = None
@@ -263,7 +270,30 @@ class Walk:
     # -- one entity ---------------------------------------------------------------------------------------------------
 
     def _follow(self, user: Optional[str], entity: str, depth: int) -> None:
-        """From a used entity to the activity that generated it."""
+        """From a used entity to the activity that generated it, and to what it was derived from."""
+        self._follow_generation(user, entity, depth)
+        for source, steps in self._derivations(entity, self.known.sources):
+            self._follow_generation(None, source, steps)
+
+    def _derivations(self, entity: str, related: Ids) -> Iterator[tuple[str, int]]:
+        """Entities that derivations lead to, each once, with its depth; a derivation is one step."""
+        waiting = deque([entity])
+        while waiting:
+            current = waiting.popleft()
+            depth = self.answer.depths[current] + 1
+            if not self._within(depth):
+                continue
+            if len(self.answer.edges) >= self._limit:
+                self.answer.truncated = True
+                return
+            for other in related.of(current):
+                later, earlier = (current, other) if related is self.known.sources else (other, current)
+                self.answer.edge(later, earlier, DERIVED)
+                if self.answer.node(other, "entity", depth):
+                    waiting.append(other)
+                    yield other, depth
+
+    def _follow_generation(self, user: Optional[str], entity: str, depth: int) -> None:
         found = origin(self.known, user, entity)
         self._note(user, entity, found)
         if not self._within(depth):
@@ -274,7 +304,12 @@ class Walk:
             self.answer.edge(source.entity, source.activity, GENERATED, found.certain)
 
     def _follow_uses(self, activity: Optional[str], entity: str, depth: int) -> None:
-        """From an entity that ``activity`` generated (``None``: a start) to the activities that used it."""
+        """From an entity that ``activity`` generated (``None``: a start) to what used it, and used what derived from it."""
+        self._follow_own_uses(activity, entity, depth)
+        for derived, steps in self._derivations(entity, self.known.derived):
+            self._follow_own_uses(None, derived, steps)
+
+    def _follow_own_uses(self, activity: Optional[str], entity: str, depth: int) -> None:
         for used in self._usable(entity):
             for user in self.known.users.of(used):
                 if user != activity:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from functools import lru_cache
 from typing import Any, NamedTuple, Optional, Sequence
 
@@ -40,6 +41,8 @@ class Parts(NamedTuple):
 
 def parts(identifier: str) -> Parts:
     """The parts of an id; of anything else, its last segment as label."""
+    if ":" in identifier:  # an IRI that is not ours
+        return Parts(re.split("[/#:]", identifier.rstrip("/#:"))[-1])
     pieces = identifier.split("/")
     head, *rest = map(plain, pieces) if "%" in identifier else pieces
     if head == "execution" and len(rest) in (2, 3, 4, 5):
@@ -78,9 +81,9 @@ class Nodes:
         self._turns = asyncio.Semaphore(parallel)
 
     def data_of(self, found: Lineage) -> set[str]:
-        """The entities of a lineage that are data."""
+        """The entities of a lineage that are data, or are not of our making."""
         entities = (iri for iri, kind in found.kinds.items() if kind == "entity")
-        return {iri for iri in entities if self._is_data(iri)}
+        return {iri for iri in entities if self._is_data(iri) or self._ids[iri] == iri}
 
     async def describe(
         self, found: Lineage, known: Known, classes: Optional[frozenset[str]] = None

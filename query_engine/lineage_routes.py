@@ -16,6 +16,7 @@ from query_engine.exports import FORMATS as DOCUMENTS
 from query_engine.exports import export_lineage
 from query_engine.formats import JSON, Format, choose
 from query_engine.lineage import Ambiguity, Direction, Known, Lineage, Walk
+from query_engine.lineage_derivations import any_document
 from query_engine.lineage_grain import by_task
 from query_engine.lineage_nodes import Ids, Nodes
 from query_engine.lineage_start import Start, Starts
@@ -122,7 +123,8 @@ async def trace(
 ) -> tuple[Lineage, Known]:
     """The whole lineage of a start, or as much of it as ``seconds`` and the limits let through; and all that was learnt."""
     walk = Walk(direction, depth, MAX_EDGES)
-    around = Surroundings(read.store, seconds, aliases)
+    base = read.names.base if await any_document(read.store) else ""
+    around = Surroundings(read.store, seconds, aliases, base)
     await Starts(read.store, read.names, aliases).begin(walk, around, start, direction)
     await around.complete(walk, start.iri, direction, shallow=depth is not None and depth <= SHALLOW)
     return walk.answer, walk.known

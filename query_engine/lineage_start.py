@@ -36,11 +36,13 @@ _ACTIVITY = frozenset(
 )
 _ENTITY = frozenset(PROV + name for name in ("value", "wasGeneratedBy", "specializationOf", "wasDerivedFrom"))
 
+_ENTITY_TYPES = frozenset(("provlake:DataReference", "prov:Entity", "prov:Collection", "prov:Bundle", "prov:Plan"))
 _ABOUT = """
 SELECT DISTINCT ?p ?type WHERE {
   { VALUES ?x {} ?x ?p ?o OPTIONAL { ?x a ?type FILTER(?p = rdf:type) } }
   UNION { VALUES ?x {} ?u prov:used ?x BIND(prov:value AS ?p) }
   UNION { VALUES ?x {} ?e prov:wasGeneratedBy ?x BIND(prov:used AS ?p) }
+  UNION { VALUES ?x {} ?e prov:wasDerivedFrom ?x . ?e a prov:Entity BIND(prov:value AS ?p) }
 } LIMIT 200"""
 _BY_PATH = """
 SELECT DISTINCT ?data ?store WHERE {
@@ -113,7 +115,9 @@ class Starts:
         if predicates & _ACTIVITY:
             return "activity"
         types = sorted(short(row["type"].value) for row in rows if "type" in row)
-        if predicates & _ENTITY or "provlake:DataReference" in types:
+        if "prov:Activity" in types:
+            return "activity"
+        if predicates & _ENTITY or _ENTITY_TYPES.intersection(types):
             return "entity"
         if predicates == {RDF + "type"} and any(each.endswith(("Execution", "Iteration")) for each in types):
             return "activity"

@@ -14,6 +14,7 @@ import time
 from typing import Callable, Collection, Iterable, NamedTuple, Sequence
 
 from pllib.provml.vocabulary import SPARQL_PREFIXES
+from query_engine import lineage_derivations
 from query_engine.aliases import Aliases
 from query_engine.binding import Iri
 from query_engine.errors import QueryTimeout
@@ -29,7 +30,7 @@ ENTITIES = 1000
 PARALLEL = 4
 MAX_ROWS = 200_000
 MAX_PATH = 20_000
-_KEY, _TYPE = 4, 6  # columns of _BACKWARD and _FORWARD
+_ENTITY, _KEY, _TYPE = 2, 4, 6  # columns of _BACKWARD and _FORWARD
 
 _BACKWARD = """
 SELECT ?a ?b ?e ?r ?key ?g ?type ?value WHERE {
@@ -101,13 +102,19 @@ class Surroundings:
     Args:
         seconds: after which :meth:`complete` stops; the answer is then truncated.
         aliases: names of stores that are one.
+        base: beginning of our IRIs, where derivations are to be followed; empty where they are not.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, store: StoreClient, seconds: float, aliases: Aliases, clock: Callable[[], float] = time.monotonic
+        self,
+        store: StoreClient,
+        seconds: float,
+        aliases: Aliases,
+        base: str = "",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store, self._aliases, self._clock = store, aliases, clock
+        self._store, self._aliases, self._base, self._clock = store, aliases, base, clock
         self._until = clock() + seconds
         self._turns = asyncio.Semaphore(PARALLEL)
 
@@ -142,7 +149,22 @@ class Surroundings:
         query, learn = (_BACKWARD, _learn_backward) if direction == "backward" else (_FORWARD, _learn_forward)
         rows = await self._ask(query, 8, "a", activities)
         cut = await self.entities(known, learn(known, rows), direction)
-        return cut or len(rows) >= MAX_ROWS
+        met = dict.fromkeys(iri(row[_ENTITY]) for row in rows if row[_ENTITY])
+        return await self._derivations(known, list(met), direction) or cut or len(rows) >= MAX_ROWS
+
+    async def _derivations(self, known: Known, entities: Sequence[str], direction: Direction) -> bool:
+        """Makes known what derivations lead to, and what is around that; whether there was more."""
+        if not self._base:
+            return False
+        cut = False
+        for chunk in _chunks(entities, ENTITIES):
+            async with self._turns:
+                found, more = await lineage_derivations.load(self._store, self._base, known, chunk, direction)
+            cut |= more
+            if direction == "backward":
+                found = [each for each in found if not known.generators.of(each)]
+            cut |= await self.entities(known, found, direction)
+        return cut
 
     async def entities(self, known: Known, entities: Collection[str], direction: Direction) -> bool:
         """Makes known what entities may stand for; whether there was more."""
@@ -179,6 +201,7 @@ class Surroundings:
             known.references.add(entity)
         forms: Collection[str] = [entity] if direction == "backward" or entity in known.references else list(general)
         await self.entities(known, forms, direction)
+        await self._derivations(known, [entity], direction)
 
     async def _path(self, query: str, known: Known, start: str) -> list[str]:
         """Activities that may lie on the way and are not known; none when there are too many to be of use."""

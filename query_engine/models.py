@@ -224,6 +224,15 @@ class Data(DataUse):
     truncated: bool = Field(description="Whether `states`, `used_by` or `generated_by` were cut.")
 
 
+class ImportedDocument(Resource):
+    """A PROV document that was read into the store."""
+
+    labels: list[str] = Field(description="What those called it who sent it.")
+    sha256: Optional[str] = Field(description="Digest of its normal form: of what it says, in whichever format.")
+    statements: Optional[int] = Field(description="How many it has, with those in its bundles.")
+    bundles: list[str] = Field(description="IRIs of its bundles.")
+
+
 class Agent(Resource):
     """A person, a process, or a software package."""
 

@@ -16,7 +16,7 @@ class Names:
     """Ids under one base."""
 
     def __init__(self, base: str) -> None:
-        self._base = base
+        self.base = base
 
     def iri(self, identifier: str) -> Iri:
         """The IRI of an id.
@@ -25,17 +25,30 @@ class Names:
             NotFound: it has not the form of an id, so there is nothing of that name.
         """
         try:
-            return Iri(iris.iri(self._base, identifier))
+            return Iri(iris.iri(self.base, identifier))
         except (ValueError, BadTerm) as error:
             raise NotFound(f"there is nothing with the id {identifier[:200]!r}") from error
 
+    def any_iri(self, name: str) -> Iri:
+        """The IRI of an id, or of a resource that is not under the base and goes by its IRI.
+
+        Raises:
+            NotFound: it is neither.
+        """
+        if iris.is_id(name):
+            return self.iri(name)
+        try:
+            return Iri(name)
+        except BadTerm as error:
+            raise NotFound(f"there is nothing with the id {name[:200]!r}") from error
+
     def id(self, iri: str) -> str:
         """The id of an IRI under the base; other IRIs as they are."""
-        return iri[len(self._base) :] if self.own(iri) else iri
+        return iri[len(self.base) :] if self.own(iri) else iri
 
     def own(self, iri: str) -> bool:
         """Whether the IRI is under the base."""
-        return iri.startswith(self._base) and iris.is_id(iri[len(self._base) :])
+        return iri.startswith(self.base) and iris.is_id(iri[len(self.base) :])
 
     def name(self, iri: str) -> str:
         """The name in the last segment of an id: of a workflow, transformation, attribute, store, study or person."""

@@ -19,7 +19,7 @@ from fastapi import Query, Request
 
 from pllib.provml.iris import is_id
 from pllib.provml.vocabulary import SPARQL_PREFIXES, XSD
-from query_engine.binding import Literal
+from query_engine.binding import Literal, is_iri
 from query_engine.errors import BadCursor
 from query_engine.names import Names
 from query_engine.store import Row, StoreClient
@@ -84,7 +84,8 @@ class Page:
         scope, key, identifier = parts
         if scope != self._scope():
             raise BadCursor("the cursor is of another list, or of other filters", field="cursor")
-        if not is_id(identifier) or (key and not isinstance(Term("literal", key, _KEYS[self.key]).python, self.key)):
+        named = is_id(identifier) or is_iri(identifier)
+        if not named or (key and not isinstance(Term("literal", key, _KEYS[self.key]).python, self.key)):
             raise BadCursor("the cursor is none of this server's", field="cursor")
         return key, identifier
 
@@ -146,7 +147,7 @@ class Listing:
 
     def _after(self, names: Names, page: Page) -> str:
         key, identifier = page.after or ("", "")
-        self._bindings["afterItem"] = Literal(names.iri(identifier).value)
+        self._bindings["afterItem"] = Literal(names.any_iri(identifier).value)
         sign = "<" if self.newest_first else ">"
         if self.key is None:
             return f"VALUES ?afterItem {{}} FILTER(STR(?item) {sign} ?afterItem)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import Any, AsyncIterator, Optional
+from typing import Any, AsyncGenerator, AsyncIterator, Optional
 
 import httpx
 import orjson
@@ -18,6 +18,7 @@ Row = dict[str, Term]
 
 JSON_RESULTS = "application/sparql-results+json"
 N_TRIPLES = "application/n-triples"
+_EVERYTHING = "CONSTRUCT { ?s ?p ?o } WHERE { ?s ?p ?o }"
 _MESSAGE_LIMIT = 2000
 
 
@@ -82,6 +83,31 @@ class StoreClient:
             raise StoreUnavailable(f"no connection to the store at {self.query_url} in time") from error
         except (httpx.TimeoutException, TimeoutError) as error:
             raise QueryTimeout(f"the query took longer than {self.timeout:g} s") from error
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise StoreUnavailable(f"the store at {self.query_url} does not answer: {reason}") from error
+
+    async def dump(self) -> AsyncGenerator[bytes, None]:
+        """All statements as N-Triples, in pieces, as they are at one moment; however long that takes.
+
+        By the Graph Store Protocol, which has no time limit; where the server has none beside its query endpoint, by a
+        query.
+        """
+        headers = {"Accept": N_TRIPLES}
+        graph = self._http.build_request("GET", f"{self.query_url.rpartition('/')[0]}/store?default", headers=headers)
+        headers = {**headers, "Content-Type": "application/sparql-query; charset=utf-8"}
+        query = self._http.build_request("POST", self.query_url, content=_EVERYTHING, headers=headers)
+        try:
+            response = await self._http.send(graph, stream=True)
+            if response.status_code in (400, 404, 405, 406, 501):
+                await response.aclose()
+                response = await self._http.send(query, stream=True)
+            try:
+                await _check(response)
+                async for chunk in response.aiter_bytes():
+                    yield chunk
+            finally:
+                await response.aclose()
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise StoreUnavailable(f"the store at {self.query_url} does not answer: {reason}") from error

@@ -28,6 +28,7 @@ from .openlineage.routes import OpenLineageParts
 from .openlineage.routes import router as openlineage_router
 from .parts import Parts
 from .producers import Producers
+from .prov_routes import router as prov_router
 from .provlake.intake import ProvLakeIntake
 from .provlake.routes import ProvLakeParts
 from .provlake.routes import router as provlake_router
@@ -67,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         await store.load()
         catalogue = Catalogue(storage.catalogue, queue)
         app.state.parts = parts = Parts(settings, queue, intake, store, catalogue, metrics, producers, Gate())
+        app.state.reading = asyncio.Semaphore(1)  # PROV documents are read in memory: one at a time
         app.state.provlake = ProvLakeParts(parts, ProvLakeIntake(intake, in_force))
         app.state.openlineage = OpenLineageParts(parts, OpenLineageIntake(queue, metrics))
         async with _client(settings) as client, _dispatching(settings, queue, client, metrics, intake):
@@ -83,6 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(admin_router)
     app.include_router(store_router)
     app.include_router(openlineage_router)
+    app.include_router(prov_router)
     app.include_router(provlake_router)
     add_error_answers(app)
     app.add_middleware(

@@ -16,6 +16,7 @@ from .compare import Difference, differences
 from .errors import DocumentError
 from .forms import FORMATS, Format, detect, read, write
 from .model import Bundle, Document, Literal, Ref, Statement, statement
+from .normal import Normal, normal
 from .validation import CONSTRAINTS, Violation, validate
 
 __all__ = [
@@ -27,11 +28,13 @@ __all__ = [
     "DocumentError",
     "Format",
     "Literal",
+    "Normal",
     "Ref",
     "Statement",
     "Violation",
     "detect",
     "differences",
+    "normal",
     "read",
     "statement",
     "validate",

@@ -15,7 +15,7 @@ from .compare import differences
 from .errors import DocumentError
 from .forms import FORMATS, read, write
 from .model import Document
-from .names import Names
+from .names import all_names
 from .provn import expression
 from .validation import validate
 
@@ -25,7 +25,7 @@ Run = Callable[[argparse.Namespace], int]
 
 
 def add(commands: Any) -> Any:
-    """Adds ``prov`` with its own commands to a parser's commands; those, for more of them."""
+    """Adds ``prov`` with its own commands to a parser's commands; the own commands, for more of them."""
     text = "Converts, validates, compares and draws PROV documents; no server is needed."
     parser = commands.add_parser("prov", help="convert, validate, compare and draw PROV documents", description=text)
     own = parser.add_subparsers(dest="prov_command", required=True, metavar="COMMAND")
@@ -98,24 +98,29 @@ def run_validate(chosen: argparse.Namespace) -> int:
 
 
 def _validate(path: str, format: Any) -> int:
-    document = _read(path, format)
+    if print_violations(path, _read(path, format)):
+        return 1
+    print(f"{path}: valid")
+    return 0
+
+
+def print_violations(path: str, document: Document) -> bool:
+    """Prints what in a document is against PROV-CONSTRAINTS; whether there was anything."""
     found = validate(document)
-    names = _names(document)
+    names = all_names(document)
     lines: List[str] = []
     for each in found:
         inside = f" in bundle {each.bundle}" if each.bundle else ""
         lines.append(f"{path}: constraint {each.constraint} ({each.name}){inside}: {each.message}")
         lines += [f"    {expression(one, names)}" for one in each.statements]
     _print(lines)
-    if not found:
-        print(f"{path}: valid")
-    return 1 if found else 0
+    return bool(found)
 
 
 def diff(chosen: argparse.Namespace) -> int:
     left, right = _read(chosen.left, None), _read(chosen.right, None)
     found = differences(left, right)
-    names = _names(left)
+    names = all_names(left)
     _print(
         [
             f"{each.side} {f'{each.bundle}: ' if each.bundle else ''}{expression(each.statement, names)}"
@@ -131,14 +136,6 @@ def _print(lines: Iterable[str]) -> None:
         print(line)
     if len(lines) > _MOST:
         print(f"… and {len(lines) - _MOST} lines more")
-
-
-def _names(document: Document) -> Names:
-    names = Names(document.namespaces)
-    for bundle in document.bundles:
-        for prefix, iri in bundle.namespaces.items():
-            names.all.setdefault(prefix, iri)
-    return names
 
 
 def _read(path: str, format: Any) -> Document:

@@ -97,11 +97,11 @@ def read(source: Source, format: Optional[str] = None) -> Document:
         text = source
     else:
         path = None if isinstance(source, bytes) else os.fspath(source)
-        text = _decoded(source if isinstance(source, bytes) else _content(str(path)))
+        text = decoded(source if isinstance(source, bytes) else content_of(str(path)))
     text = text[1:] if text.startswith("\ufeff") else text
     if "\0" in text:
         raise DocumentError("this is no text: it holds a NUL character", path)
-    chosen = by_name(format) if format is not None else _by_ending(path, text) or detect(text)
+    chosen = by_name(format) if format is not None else by_ending(path, text) or detect(text)
     if chosen.read is None:
         raise DocumentError(f"{chosen.name} ({chosen.title}) is written only", path)
     try:
@@ -145,7 +145,7 @@ def write(document: Document, out: Union[TextIO, os.PathLike[str], str], format:
         OSError: the file cannot be written.
     """
     path = os.fspath(out) if isinstance(out, (str, os.PathLike)) else None
-    chosen = by_name(format) if format is not None else _by_ending(path, None)
+    chosen = by_name(format) if format is not None else by_ending(path)
     if chosen is None:
         raise DocumentError(f"say the format: one of {', '.join(FORMATS)}", path)
     if chosen.write is None:
@@ -170,7 +170,8 @@ def _write_file(document: Document, writer: Writer, path: str) -> None:
             os.remove(part)
 
 
-def _by_ending(path: Optional[str], text: Optional[str]) -> Optional[Format]:
+def by_ending(path: Optional[str], text: Optional[str] = None) -> Optional[Format]:
+    """The format that the ending of a file's name says, if it does; of ``.json`` with the help of the text."""
     found = _ENDINGS.get(os.path.splitext(path)[1].lower()) if path is not None else None
     # Both are called .json; which it is only the content says.
     if found is FORMATS["json"] and text is not None and text.lstrip()[:1] == "{":
@@ -184,7 +185,12 @@ def _is_text(source: str) -> bool:
     )
 
 
-def _content(path: str) -> bytes:
+def content_of(path: str) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        DocumentError: it cannot be read.
+    """
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -192,7 +198,12 @@ def _content(path: str) -> bytes:
         raise DocumentError(f"cannot be read: {getattr(error, 'strerror', None) or error}", path[:1000]) from error
 
 
-def _decoded(content: bytes) -> str:
+def decoded(content: bytes) -> str:
+    """The text in bytes of UTF-8 or UTF-16, or of XML in the encoding that it declares.
+
+    Raises:
+        DocumentError: it is none.
+    """
     declared = _ENCODING.match(content)
     encoding = declared[1].decode("ascii") if declared else "utf-8"
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):

@@ -7,6 +7,7 @@ in one ``hadMember``.
 
 from __future__ import annotations
 
+from io import StringIO
 from itertools import count, groupby
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, TextIO, Tuple
 
@@ -29,25 +30,32 @@ def write(document: Document, out: TextIO) -> None:
     """Writes a document; its statements are read once, in order, and not kept."""
     names = Names(document.namespaces)
     out.write("{")
-    comma = _statements(document, names, out, "")
+    comma = write_statements(document, names, out, "")
     if document.bundles:
         out.write(f'{comma}\n"bundle": {{')
         for index, bundle in enumerate(document.bundles):
-            inner = Names(bundle.namespaces, names)
-            out.write(("," if index else "") + f"\n{dumps(inner.short(bundle.id or ''))}: {{")
-            comma = _statements(bundle, inner, out, "")
-            out.write(f'{comma}\n"prefix": {dumps(_declared(inner))}}}')
+            out.write(("," if index else "") + bundle_member(bundle, names))
         out.write("}")
         comma = ","
     # Last, when all are known: a reader must not rely on the order of members.
-    out.write(f'{comma}\n"prefix": {dumps(_declared(names))}\n}}\n')
+    out.write(f'{comma}\n"prefix": {dumps(declared_in(names))}\n}}\n')
 
 
-def _declared(names: Names) -> Dict[str, str]:
+def bundle_member(bundle: Bundle, names: Names) -> str:
+    """A bundle as a member of the object of bundles."""
+    out = StringIO()
+    inner = Names(bundle.namespaces, names)
+    out.write(f"\n{dumps(inner.short(bundle.id or ''))}: {{")
+    comma = write_statements(bundle, inner, out, "")
+    out.write(f'{comma}\n"prefix": {dumps(declared_in(inner))}}}')
+    return out.getvalue()
+
+
+def declared_in(names: Names) -> Dict[str, str]:
     return {prefix or "default": iri for prefix, iri in names.declared.items()}
 
 
-def _statements(bundle: Bundle, names: Names, out: TextIO, comma: str) -> str:
+def write_statements(bundle: Bundle, names: Names, out: TextIO, comma: str) -> str:
     """Writes the statements, a JSON member a kind; what goes before the next member.
 
     Statements of one kind that do not stand together need one member as well, so they are sorted by kind when need be.
@@ -71,12 +79,12 @@ def _members(found: Iterable[Statement], names: Names, blank: Iterator[str]) -> 
     bodies: Dict[str, List[str]] = {}
     for each in found:
         identifier = names.short(each.id) if each.id is not None else next(blank)
-        bodies.setdefault(identifier, []).append(dumps(_body(each, names)))
+        bodies.setdefault(identifier, []).append(dumps(body(each, names)))
     for identifier, several in bodies.items():
         yield identifier, several[0] if len(several) == 1 else f"[{', '.join(several)}]"
 
 
-def _body(each: Statement, names: Names) -> Dict[str, Json]:
+def body(each: Statement, names: Names) -> Dict[str, Json]:
     kind = KINDS[each.kind]
     found: Dict[str, Json] = {}
     for index, (name, value) in enumerate(zip(kind.arguments, each.arguments)):

@@ -26,6 +26,9 @@ def loads(text: str) -> Any:
     return found
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def dumps(value: Any) -> str:
     """One line of JSON."""
-    return json.dumps(value, ensure_ascii=False)
+    return _encode(value)

@@ -6,6 +6,7 @@ which is written as ``prov:Mention``.
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any, Dict, Iterator, List, Mapping, Optional, TextIO, Tuple
 
 from ..provml.vocabulary import PROV, XSD
@@ -38,29 +39,39 @@ def write(document: Document, out: TextIO) -> None:
     """Writes a document; its statements are read once, in order, and not kept."""
     names = Names(document.namespaces)
     out.write('{"@graph": [')
-    comma = _items(document, names, out, "")
+    comma = write_items(document, names, out, "")
     for bundle in document.bundles:
-        inner = Names(bundle.namespaces, names)
-        out.write(f'{comma}\n{{"@type": "Bundle", "@id": {dumps(inner.short(bundle.id or ""))}, "@graph": [')
-        _items(bundle, inner, out, "")
-        out.write(f'], "@context": {dumps([inner.declared] if inner.declared else [])}}}')
+        out.write(comma + bundle_item(bundle, names))
         comma = ","
-    # Last, when all namespaces are known: a reader must not rely on the order of members.
-    out.write(f'\n], "@context": {dumps([_declared(names), CONTEXT])}}}\n')
+    out.write(end(names))
 
 
-def _declared(names: Names) -> Dict[str, str]:
+def bundle_item(bundle: Bundle, names: Names) -> str:
+    out = StringIO()
+    inner = Names(bundle.namespaces, names)
+    out.write(f'\n{{"@type": "Bundle", "@id": {dumps(inner.short(bundle.id or ""))}, "@graph": [')
+    write_items(bundle, inner, out, "")
+    out.write(f'], "@context": {dumps([inner.declared] if inner.declared else [])}}}')
+    return out.getvalue()
+
+
+def end(names: Names) -> str:
+    """What stands after the items: the context, when all namespaces are known. A reader must not rely on the order of members."""
+    return f'\n], "@context": {dumps([declared_in(names), CONTEXT])}}}\n'
+
+
+def declared_in(names: Names) -> Dict[str, str]:
     return {prefix or "@vocab": iri for prefix, iri in names.declared.items()}
 
 
-def _items(bundle: Bundle, names: Names, out: TextIO, comma: str) -> str:
+def write_items(bundle: Bundle, names: Names, out: TextIO, comma: str) -> str:
     for each in bundle.statements:
-        out.write(f"{comma}\n{dumps(_item(each, names))}")
+        out.write(f"{comma}\n{dumps(item_of(each, names))}")
         comma = ","
     return comma
 
 
-def _item(each: Statement, names: Names) -> Dict[str, Json]:
+def item_of(each: Statement, names: Names) -> Dict[str, Json]:
     kind = KINDS[each.kind]
     found: Dict[str, Json] = {"@type": _TYPE_OF[each.kind]}
     if each.id is not None:

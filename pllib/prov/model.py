@@ -12,6 +12,7 @@ shortened is a matter of the namespaces and of each format. A statement holds wh
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..provml.vocabulary import PROV, RDF, RDFS, XSD
@@ -39,7 +40,8 @@ Attribute = Tuple[str, Value]
 """Name (full IRI) and value; a name may stand several times."""
 
 
-class Kind(NamedTuple):
+@dataclass(frozen=True)
+class Kind:
     """One kind of statement.
 
     Attributes:
@@ -60,14 +62,14 @@ class Kind(NamedTuple):
     direct: str = ""
     qualified: str = ""
     influencer: str = ""
-    extra: Mapping[str, str] = {}
+    extra: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def element(self) -> bool:
         """Whether this is an entity, activity or agent rather than a relation."""
         return not self.direct
 
-    @property
+    @cached_property
     def times(self) -> Tuple[int, ...]:
         """Positions of arguments that are times."""
         return tuple(index for index, name in enumerate(self.arguments) if name in TIMES)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 from typing import Dict, Iterable, Iterator, Mapping, Optional, Pattern, Tuple
 
 from .errors import DocumentError
-from .model import KINDS, STANDARD_NAMESPACES, Bundle, Literal, Ref, Statement
+from .model import KINDS, STANDARD_NAMESPACES, Bundle, Document, Literal, Ref, Statement
 
 BLANK = "_:"
+GENID = "https://w3id.org/pllib/.well-known/genid/"
+"""What blank identifiers begin with in PROV-N and PROV-XML, which have none (RDF 1.1, section 3.5)."""
 _REMEMBERED = 100_000
 """Names that are kept at a time, so that a document of any length can be written in bounded memory."""
 _SPLIT = re.compile(r"(?s)(.*[#/:])([^#/:]*)")
@@ -43,6 +46,7 @@ class Names:
         self.all: Dict[str, str] = {**inherited, **self.declared}
         self._prefixes = {iri: prefix for prefix, iri in self.all.items() if iri}
         self._short: Dict[str, Tuple[str, str]] = {}
+        self._numbers = count(1)
 
     def expand(self, name: str, where: Optional[str] = None) -> str:
         """The full IRI of a short name; blank ids (``_:x``) and names whose prefix is a scheme stay as they are.
@@ -55,7 +59,7 @@ class Names:
             prefix, local = "", name
         iri = self.all.get(prefix)
         if iri is not None:
-            return iri + local
+            return unnamed(iri + local)
         if name.startswith(BLANK) or (colon and local.startswith("//")) or prefix == "urn":
             return name
         told = f"the prefix {prefix[:100]!r} is not declared" if colon else "there is no default namespace"
@@ -80,13 +84,15 @@ class Names:
 
     def _shortened(self, iri: str) -> Tuple[str, str]:
         if iri.startswith(BLANK):
-            return "_", iri[len(BLANK) :]
+            if self._local is None:
+                return "_", iri[len(BLANK) :]
+            iri = GENID + iri[len(BLANK) :]
         for space in _beginnings(iri):
             prefix = self._prefixes.get(space)
             if prefix is not None and self._fits(prefix, iri[len(space) :]):
                 return prefix, iri[len(space) :]
         space = self._new_space(iri)
-        prefix = next(name for name in (f"ns{number}" for number in range(1, 1_000_000)) if name not in self.all)
+        prefix = next(name for name in (f"ns{number}" for number in self._numbers) if name not in self.all)
         self.declared[prefix] = self.all[prefix] = space
         self._prefixes[space] = prefix
         return prefix, iri[len(space) :]
@@ -103,6 +109,11 @@ class Names:
             return split[1]
         ends = (end for end in range(len(iri) + 1) if not _IN_ESCAPE.fullmatch(iri[max(end - 2, 0) : end]))
         return next((iri[:end] for end in ends if self._fits("ns", iri[end:])), iri)
+
+
+def unnamed(iri: str) -> str:
+    """The blank identifier that an IRI stands for; another IRI as it is."""
+    return BLANK + iri[len(GENID) :] if iri.startswith(GENID) else iri
 
 
 def _beginnings(iri: str) -> Iterator[str]:
@@ -130,4 +141,13 @@ def names_of(bundle: Bundle, outer: Optional[Names] = None, local: Optional[Patt
     names = Names(bundle.namespaces, outer, local)
     for iri in iris_of(bundle.statements):
         names.shorten(iri)
+    return names
+
+
+def all_names(document: Document) -> Names:
+    """The namespaces of a document and of all its bundles, for telling people of its statements."""
+    names = Names(document.namespaces)
+    for bundle in document.bundles:
+        for prefix, iri in bundle.namespaces.items():
+            names.all.setdefault(prefix, iri)
     return names

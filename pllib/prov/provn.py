@@ -24,16 +24,16 @@ def write(document: Document, out: TextIO) -> None:
     """Writes a document. Its statements are read twice, since PROV-N declares all namespaces first."""
     names = names_of(document, None, LOCAL)
     out.write("document\n")
-    _bundle(document, names, out, "  ")
+    write_bundle(document, names, out, "  ")
     for bundle in document.bundles:
         inner = names_of(bundle, names, LOCAL)
-        out.write(f"  bundle {_name(bundle.id or '', inner)}\n")
-        _bundle(bundle, inner, out, "    ")
+        out.write(f"  bundle {name_of(bundle.id or '', inner)}\n")
+        write_bundle(bundle, inner, out, "    ")
         out.write("  endBundle\n")
     out.write("endDocument\n")
 
 
-def _bundle(bundle: Bundle, names: Names, out: TextIO, indent: str) -> None:
+def write_bundle(bundle: Bundle, names: Names, out: TextIO, indent: str) -> None:
     for prefix, iri in names.declared.items():
         if prefix != "prov":
             out.write(f"{indent}prefix {prefix} <{iri}>\n" if prefix else f"{indent}default <{iri}>\n")
@@ -45,27 +45,27 @@ def expression(each: Statement, names: Names) -> str:
     """One statement as PROV-N."""
     kind = KINDS[each.kind]
     arguments: List[str] = [
-        _NONE if value is None else value if index in kind.times else _name(value, names)
+        _NONE if value is None else value if index in kind.times else name_of(value, names)
         for index, value in enumerate(each.arguments)
     ]
     if kind.element:
         if not any(value is not None for value in each.arguments):
             arguments = []
-        arguments.insert(0, _name(each.id or "", names))
+        arguments.insert(0, name_of(each.id or "", names))
     else:
         while len(arguments) > max(kind.required, 1) and arguments[-1] == _NONE:
             arguments.pop()
         # A trailing marker keeps the grammar's shape where only some of the optional arguments are given.
         if len(arguments) < len(kind.arguments) and len(arguments) > kind.required:
             arguments += [_NONE] * (len(kind.arguments) - len(arguments))
-    head = f"{_name(each.id, names)}; " if each.id is not None and not kind.element else ""
+    head = f"{name_of(each.id, names)}; " if each.id is not None and not kind.element else ""
     if each.attributes:
-        pairs = (f"{_name(name, names)}={_value(value, names)}" for name, value in each.attributes)
+        pairs = (f"{name_of(name, names)}={_value(value, names)}" for name, value in each.attributes)
         arguments.append(f"[{', '.join(pairs)}]")
     return f"{each.kind}({head}{', '.join(arguments)})"
 
 
-def _name(iri: str, names: Names) -> str:
+def name_of(iri: str, names: Names) -> str:
     prefix, local = names.shorten(iri)
     escaped = _ESCAPED.sub(lambda match: "\\" + match[0], local)
     return f"{prefix}:{escaped}" if prefix or not local else escaped
@@ -73,8 +73,8 @@ def _name(iri: str, names: Names) -> str:
 
 def _value(value: Value, names: Names) -> str:
     if isinstance(value, Ref):
-        return f"'{_name(value.iri, names)}'"
+        return f"'{name_of(value.iri, names)}'"
     text = f'"{_IN_STRING.sub(lambda match: _STRING[match[0]], value.text)}"'
     if value.lang is not None:
         return f"{text}@{value.lang}"
-    return text if value.datatype == XSD_STRING else f"{text} %% {_name(value.datatype, names)}"
+    return text if value.datatype == XSD_STRING else f"{text} %% {name_of(value.datatype, names)}"

@@ -70,14 +70,23 @@ def _element(each: Statement, kind: Kind) -> Iterator[Triple]:
     yield from _attributes(subject, each.attributes)
 
 
+def is_qualified(each: Statement) -> bool:
+    """Whether a statement is a relation that one triple cannot say, and so has a node of its own."""
+    kind = KINDS[each.kind]
+    if not kind.qualified:
+        return False
+    subject, target, *more = each.arguments
+    whole = subject is not None and target is not None
+    return not whole or each.id is not None or bool(each.attributes) or any(more)
+
+
 def _relation(each: Statement, kind: Kind, numbers: Iterator[int]) -> Iterator[Triple]:
     subject, target, *more = each.arguments
     if subject is not None and target is not None:
         yield Triple(subject, PROV + kind.direct, Ref(target))
     if kind.name == "mentionOf" and subject is not None and more[0] is not None:
         yield Triple(subject, PROV + "asInBundle", Ref(more[0]))
-    whole = subject is not None and target is not None
-    if not kind.qualified or (whole and each.id is None and not each.attributes and not any(more)):
+    if not is_qualified(each):
         return
     node = each.id if each.id is not None else f"{BLANK}r{next(numbers)}"
     yield Triple(node, TYPE, Ref(PROV + kind.type))
@@ -108,7 +117,7 @@ def write_ntriples(document: Document, out: TextIO) -> None:
     """
     if document.bundles:
         raise DocumentError("N-Triples cannot hold bundles; write TriG")
-    whole = _shortener({})
+    whole = shortener({})
     for each in triples(document.statements):
         out.write(_line(each, whole))
 
@@ -131,7 +140,7 @@ def write_turtle(document: Document, out: TextIO) -> None:
     for bundle in (document, *document.bundles):
         for prefix, iri in Names(bundle.namespaces, names if bundle is not document else None).declared.items():
             names.all.setdefault(prefix, iri)
-    shorten = _shortener(names.all)
+    shorten = shortener(names.all)
     for prefix, iri in names.all.items():
         out.write(f"@prefix {prefix}: <{_iri(iri)}> .\n")
     out.write("\n")
@@ -168,7 +177,7 @@ def _line(each: Triple, shorten: Shorten) -> str:
     return f"{shorten(each.subject)} {shorten(each.predicate)} {_term(each.object, shorten)} .\n"
 
 
-def _shortener(namespaces: Dict[str, str]) -> Shorten:
+def shortener(namespaces: Dict[str, str]) -> Shorten:
     """IRIs as text: prefixed names in a declared namespace where the rest needs no escape. Each IRI is looked at once."""
     known: Dict[str, str] = {}
     spaces = sorted(((iri, prefix) for prefix, iri in namespaces.items() if iri), key=lambda one: -len(one[0]))

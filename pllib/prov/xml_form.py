@@ -13,8 +13,9 @@ from xml.sax.saxutils import escape, quoteattr
 from ..provml.vocabulary import PROV, XSD
 from .errors import DocumentError
 from .model import KINDS, LANG_STRING, XSD_STRING, Attribute, Bundle, Document, Literal, Ref, Statement, Value
-from .names import Names, iris_of, names_of
+from .names import Names, iris_of, names_of, unnamed
 
+END = "</prov:document>\n"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _XSD = XSD.rstrip("#")
 """XML Schema's namespace as XML writes it; as the beginning of IRIs it ends with #."""
@@ -50,24 +51,29 @@ def write(document: Document, out: TextIO) -> None:
     for bundle in document.bundles:
         for iri in (bundle.id or "", *iris_of(bundle.statements)):
             names.shorten(iri)
-    out.write('<?xml version="1.0" encoding="UTF-8"?>\n')
-    out.write(f"<prov:document{_declarations({**names.all, 'xsi': XSI})}>\n")
+    out.write(beginning(names))
     for each in document.statements:
-        out.write(_element(each, names, "  "))
+        out.write(element(each, names, "  "))
     for bundle in document.bundles:
-        out.write(f"  <prov:bundleContent prov:id={quoteattr(names.short(bundle.id or ''))}>\n")
-        for each in bundle.statements:
-            out.write(_element(each, names, "    "))
-        out.write("  </prov:bundleContent>\n")
-    out.write("</prov:document>\n")
+        out.write(bundle_content(bundle, names))
+    out.write(END)
 
 
-def _declarations(spaces: Dict[str, str]) -> str:
-    written = {prefix: _XSD if iri == XSD else iri for prefix, iri in spaces.items()}
-    return "".join(f" xmlns{':' if prefix else ''}{prefix}={quoteattr(iri)}" for prefix, iri in written.items())
+def beginning(names: Names) -> str:
+    """What stands before the statements."""
+    spaces = {prefix: _XSD if iri == XSD else iri for prefix, iri in {**names.all, "xsi": XSI}.items()}
+    declared = "".join(f" xmlns{':' if prefix else ''}{prefix}={quoteattr(iri)}" for prefix, iri in spaces.items())
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<prov:document{declared}>\n'
 
 
-def _element(each: Statement, names: Names, indent: str) -> str:
+def bundle_content(bundle: Bundle, names: Names) -> str:
+    inside = "".join(element(each, names, "    ") for each in bundle.statements)
+    return (
+        f"  <prov:bundleContent prov:id={quoteattr(names.short(bundle.id or ''))}>\n{inside}  </prov:bundleContent>\n"
+    )
+
+
+def element(each: Statement, names: Names, indent: str) -> str:
     kind = KINDS[each.kind]
     inside = indent + "  "
     lines: List[str] = []
@@ -269,4 +275,4 @@ def _expanded(name: Optional[str], node: _Node) -> Optional[str]:
     if not space:
         raise DocumentError(f"the prefix of {name[:200]!r} is not declared", node.where)
     space = XSD if space == _XSD else space
-    return space + (local if colon else name)
+    return unnamed(space + (local if colon else name))

@@ -20,6 +20,8 @@ that N-Triples, SPARQL or a URL would read as syntax, and distinct parts never g
     store/{name}/plan                                data store, as it is described
     store/{name}[/database/{database}][/database-schema/{name}]   database and its schema
     …/schema/{name}[/attribute/{name}]               data schema (table, collection, format) there, and its attributes
+    document/{digest}[/bundle/{bundle}]              PROV document that was imported, and what is in one of its bundles
+    relation/{digest}  blank/{label}                 relation of a document that has no identifier; what has none but a blank one
     study/{name}  agent/person/{name}  agent/process/{producer}  agent/software/{name}/{version}
 """
 
@@ -144,6 +146,20 @@ def schema_attribute(schema: str, name: str) -> str:
         schema: the schema's id.
     """
     return f"{schema}/attribute/{encode(name)}"
+
+
+def document(digest: str, bundle: Optional[str] = None) -> str:
+    """A PROV document that was imported, by the digest of its normal form; or what is in one of its bundles."""
+    return f"document/{digest}" + (f"/bundle/{encode(bundle)}" if bundle is not None else "")
+
+
+def relation(digest: str) -> str:
+    return "relation/" + digest
+
+
+def blank(label: str) -> str:
+    """What a document gives no identifier but a blank one, by its label in the normal form."""
+    return "blank/" + encode(label)
 
 
 def study(name: str) -> str:

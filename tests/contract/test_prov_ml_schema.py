@@ -15,13 +15,27 @@ from manager.documents import Document, decode_document, decode_group
 from manager.errors import DocumentError
 from manager.ontology import classes
 from manager.triples import Writer
+from pllib import prov
 from tests.provenance import tracked
+from tracker import prov_documents
 from tracker.plans import Known
+from tracker.queue import NewEntry
 
 Json = Any
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "manager/schema/prov-ml-v1.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+def imported() -> list[NewEntry]:
+    """A PROV document as the tracker hands it on."""
+    text = """document
+      prefix ex <http://example.org/>
+      entity(ex:e, [ex:size="3" %% xsd:integer, prov:type='ex:Model', prov:label="Modell"@de])
+      wasGeneratedBy(ex:e, ex:a, 2026-11-21T10:00:00Z)
+      bundle ex:b agent(ex:me) endBundle
+    endDocument"""
+    return prov_documents.imported(prov.read(text, "provn"), "provn", "a name").entries
 
 
 def schema_takes(group: Json) -> bool:
@@ -48,6 +62,7 @@ def test_what_the_tracker_makes_of_every_kind_of_record() -> None:
     every = [*tracked.run(), *tracked.shared_run()]
     documents = [tracked.document(every), *(tracked.document([record], known) for record in every)]
     documents.append(tracked.document(tracked.chain(5)))
+    documents.extend(entry.body for entry in imported())
     for document in documents:
         group = json.loads(tracked.body(document))
         VALIDATOR.validate(group)
@@ -56,10 +71,10 @@ def test_what_the_tracker_makes_of_every_kind_of_record() -> None:
 
 def test_the_run_has_every_part_and_most_fields() -> None:
     """So that the test above means something."""
-    found = json.loads(
-        tracked.document([*tracked.run(), {**tracked.shared_run()[0], "resumes": True}, *tracked.shared_run()[1:]])
-    )
-    fields = {(part, field) for part, items in found.items() for item in items for field in item}
+    shared = [{**tracked.shared_run()[0], "resumes": True}, *tracked.shared_run()[1:]]
+    bodies = (tracked.document([*tracked.run(), *shared]), *(entry.body for entry in imported()))
+    said = map(json.loads, bodies)
+    fields = {(part, field) for found in said for part, items in found.items() for item in items for field in item}
     every = {
         (part, field)
         for part, of in SCHEMA["$defs"]["document"]["properties"].items()
@@ -91,6 +106,7 @@ GOOD: list[Json] = [
     {"activities": [{"id": "a", "status": "failed", "error": {"type": "E"}, "started": -5, "ended": 0, "duration": 0}]},
     {"activities": [{"id": "a", "error": {"type": "E", "message": "m", "traceback": "t"}}]},
     {"agents": [{"id": "a", "pid": 1, "environment": {}, "lost": {"count": 1}}]},
+    {"statements": [{"document": "0" * 64, "count": 0, "texts": []}]},
 ]
 POINTS = {"by": "0123456789abcdef" * 2, "first": 0, "steps": [-1, 3], "times": [1, -1], "values": [1, 0.5]}
 GOOD += [
@@ -166,6 +182,10 @@ BAD: list[Json] = [
     {"agents": [{"id": "a", "pid": True}]},
     {"plans": [{"id": "a", "label": None}]},
     {"stores": [{"id": "a", "kind": 1}]},
+    {"statements": [{"document": "0" * 63, "count": 0, "texts": []}]},
+    {"statements": [{"document": "0" * 64, "count": -1, "texts": []}]},
+    {"statements": [{"document": "0" * 64, "texts": []}]},
+    {"statements": [{"document": "0" * 64, "count": 1, "texts": [["entity"]]}]},
 ]
 
 
@@ -204,5 +224,6 @@ def test_the_schema_names_every_field_that_the_manager_knows() -> None:
         ("Plan", "plan"),
         ("Store", "store"),
         ("Points", "points"),
+        ("Statements", "statements"),
     ):
         assert known[name]["properties"].keys() == SCHEMA["$defs"][part]["properties"].keys()

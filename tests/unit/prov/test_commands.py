@@ -59,6 +59,7 @@ def test_differences_are_printed(provn: Path, tmp_path: Path) -> None:
 
 def test_violations_are_printed_with_number_and_statements(provn: Path, tmp_path: Path) -> None:
     assert pllib("validate", str(provn)).stdout == f"{provn}: valid\n"
+    assert pllib("validate", "-", given=TEXT).stdout == "-: valid\n"
     wrong = tmp_path / "wrong.provn"
     wrong.write_text(TEXT.replace("entity(", "activity(ex:e) entity("))
     done = pllib("validate", str(provn), str(wrong))

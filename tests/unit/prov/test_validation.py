@@ -51,6 +51,11 @@ def test_the_verdict_on_the_corpus_is_right(path: Path) -> None:
     assert labelled != OTHERWISE.get(path.name), "no exception any more"
 
 
+def test_the_exceptions_are_documented() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "how-to" / "prov-documents.md").read_text("utf-8")
+    assert {name for name in OTHERWISE if f"`{name}`" not in text} == set()
+
+
 def test_the_corpus_is_whole() -> None:
     assert len(CORPUS) >= 174
     assert set(OTHERWISE) <= {path.name for path in CORPUS}
