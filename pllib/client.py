@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from itertools import count
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple, Union
 
 from . import _boundary
 from .encoding import MAX_NODES as SMALL_RECORD
@@ -22,6 +22,7 @@ from .spool import CLOSED, SpoolWriter
 
 if TYPE_CHECKING:
     from .memory import Item, MemoryQueue, SpillingQueue
+    from .sealing import Points
     from .shipper import Shipper
     from .spool_reader import OwnSpool
     from .syncing import Syncer
@@ -39,6 +40,7 @@ class Client:
         producer: 32 hex digits, random: the identity of this process's records.
         numbers: counts records; ``next`` of it is safe between threads.
         losses: what was dropped.
+        points: those of series, once there is a series.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -58,6 +60,7 @@ class Client:
         self._beyond = 0  # records that were delivered without finding room in the sink
         self.sink: Union[SpoolWriter, MemoryQueue, SpillingQueue] = self._open_sink()
         self._syncer: Optional[Syncer] = None
+        self.points: Optional[Points] = None
         self._introduce()
         if settings.mode == "node" and isinstance(self.sink, SpoolWriter) and not ended():
             from .syncing import Syncer
@@ -118,8 +121,11 @@ class Client:
 
     # -- taking records -----------------------------------------------------------------------------------------
 
-    def accept(self, head: str, parts: Dict[str, Json]) -> None:
+    def accept(self, head: str, parts: Dict[str, Json], weight: int = 1) -> None:
         """Takes one record: JSON text that was begun and the fields still to encode (which nobody changes any more).
+
+        Args:
+            weight: what it counts for when it is dropped.
 
         Raises:
             FullError: there is no room, with ``full="raise"``.
@@ -130,7 +136,7 @@ class Client:
         if item is not None:
             reason = self.sink.offer(item) if not self.losses.pending else self._offer_after_gaps(item)  # type: ignore[arg-type]
             if reason is not None:
-                self._no_room(item, reason)
+                self.no_room(reason, lambda: self._offer_after_gaps(item), weight)
 
     def encode(self, head: str, parts: Dict[str, Json]) -> Optional[bytes]:
         """A record's payload; ``None``, and counted as dropped, when it cannot be made."""
@@ -148,23 +154,35 @@ class Client:
     def _offer_after_gaps(self, item: Item) -> Optional[str]:
         return self.losses.tell(self.numbers, lambda told: self.sink.offer(*told, item), going_on=False)  # type: ignore[arg-type]
 
-    def _no_room(self, item: Item, reason: str) -> None:
-        """What ``full`` says: waits, raises, or only counts."""
+    def no_room(self, reason: str, again: Callable[[], Optional[str]], weight: int = 1) -> None:
+        """What ``full`` says: waits and tries ``again``, raises, or only counts."""
         policy = self.settings.full
         if policy == "block" and reason != CLOSED:
             until = time.monotonic() + self.settings.block_timeout
-            while reason is not None and time.monotonic() < until:
+            left: Optional[str] = reason
+            while left is not None and time.monotonic() < until:
                 time.sleep(LOOK_SECONDS)
-                reason = self._offer_after_gaps(item)  # type: ignore[assignment]
-            if reason is None:
+                left = again()
+            if left is None:
                 return
-        self.lose(reason)
+            reason = left
+        self.lose(reason, weight)
         if policy == "raise" and reason != CLOSED:
             raise FullError(f"a record was dropped, since there is no room for it ({reason}); see pllib.stats()")
 
-    def lose(self, reason: str) -> None:
-        """Counts a record that is dropped, or never came to be."""
-        if self.losses.drop(reason):
+    def collect_points(self) -> Points:
+        """Where points of series go."""
+        if self.points is None:
+            from .sealing import Points
+
+            with self._lock:
+                if self.points is None:
+                    self.points = Points(self, threaded=self._ships and not self._ended)
+        return self.points
+
+    def lose(self, reason: str, count: int = 1) -> None:
+        """Counts records, or points of series, that are dropped or never came to be."""
+        if self.losses.drop(reason, count):
             self._tell_losses(going_on=True)
 
     def _tell_losses(self, going_on: bool) -> None:
@@ -214,6 +232,7 @@ class Client:
             "producer": self.producer,
             **self.accounting(),
             "shortened": self.shortened,
+            "points": self.points.figures() if self.points is not None else {"accepted": 0, "waiting": 0},
             "errors": dict(_boundary.swallowed),
             "last_error": self._shipper.last_error if self._shipper is not None else None,
             "spool": self.spool if self._on_disk() else None,
@@ -226,6 +245,8 @@ class Client:
     def flush(self, timeout: float) -> bool:
         """Whether all accepted records reached the tracker within ``timeout`` seconds (in ``disk`` mode: the disk)."""
         if not self._ended:
+            if self.points is not None:
+                self.points.seal_all()
             self._tell_losses(going_on=False)
         if not self._ships and isinstance(self.sink, SpoolWriter) and self.sink.fd >= 0:
             os.fsync(self.sink.fd)
@@ -250,6 +271,8 @@ class Client:
         if self._ended:
             return
         self._ended = True
+        if self.points is not None:
+            self.points.close()
         self._tell_losses(going_on=False)
         untold = self._ship_rest()
         synced = self._syncer is None or self._syncer.stop(SYNC_SECONDS)

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Union
 from . import activities
 from ._boundary import nothing, shielded
 from .activities import Activity, Section, Task, Workflow
+from .facts import checked_stage
 from .references import Data, Marked
 from .values import exact
 
@@ -267,7 +268,7 @@ def task(
         stage: makes it a learning stage: ``training``, ``validation``, ``evaluation``, ``feature_extraction``, ``learning``.
         returns: names for the result of a decorated function (one, or one for each item of a tuple).
     """
-    checked = activities._checked_stage(stage)
+    checked = checked_stage(stage)
     return _opener(
         name,
         lambda title, more: Task(title, used=_merged(used, more), stage=checked, person=person, meta=meta),
