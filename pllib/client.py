@@ -18,7 +18,7 @@ from .losses import Losses
 from .process_end import end_with_multiprocessing, ended
 from .producer import producer_facts
 from .settings import Settings, default_spool
-from .spool import CLOSED, SpoolWriter
+from .spool import CLOSED, SpoolWriter, folder_of
 
 if TYPE_CHECKING:
     from .memory import Item, MemoryQueue, SpillingQueue
@@ -105,7 +105,18 @@ class Client:
             _boundary.report("spool", error)
             return None
         self.spool = writer.spool
+        if chosen.keep:
+            self._keep_files()
         return writer
+
+    def _keep_files(self) -> None:
+        """Says beside the files, for whoever sends them, that they are to stay."""
+        from .spool_reader import KEPT_SUFFIX, write_whole
+
+        try:
+            write_whole(os.path.join(folder_of(self.spool, self.producer), self.producer + KEPT_SUFFIX), b"")
+        except OSError as error:
+            _boundary.report("spool", error)
 
     def _open_spill(self) -> Optional[Tuple[SpoolWriter, OwnSpool]]:
         from .spool_reader import OwnSpool
@@ -173,12 +184,30 @@ class Client:
     def collect_points(self) -> Points:
         """Where points of series go."""
         if self.points is None:
-            from .sealing import Points
-
             with self._lock:
                 if self.points is None:
-                    self.points = Points(self, threaded=self._ships and not self._ended)
+                    self.points = self._open_points()
         return self.points
+
+    def _open_points(self) -> Points:
+        from .points_file import PointsFile
+        from .sealing import Points
+
+        file, chosen, syncer = None, self.settings, self._syncer
+        if isinstance(self.sink, SpoolWriter):
+            size = max(1, min(chosen.segment_bytes, chosen.spool_bytes // 16))
+            try:
+                file = PointsFile(self.spool, self.producer, size, chosen.mode != "disk")
+                self.sink.set_aside(2 * size)
+            except OSError as error:
+                _boundary.report("points", error)
+        on_disk = isinstance(self.sink, SpoolWriter)
+        made = Points(
+            self, file, at_once=on_disk and file is None, threaded=self._ships and not ended(), syncs=syncer is not None
+        )
+        if syncer is not None:
+            syncer.points = made
+        return made
 
     def lose(self, reason: str, count: int = 1) -> None:
         """Counts records, or points of series, that are dropped or never came to be."""
@@ -277,6 +306,8 @@ class Client:
         untold = self._ship_rest()
         synced = self._syncer is None or self._syncer.stop(SYNC_SECONDS)
         self.sink.close(synced)
+        if self.points is not None:
+            self.points.finish()
         if self._shipper is not None:
             source = self._shipper.delivery.source
             source.save() if self.accounting()["waiting"] else source.finish()
@@ -325,6 +356,8 @@ class Client:
         """Lets go of files and connections in a forked child, to whom they do not belong. Takes no lock."""
         self._ended = True
         self.sink.abandon()
+        if self.points is not None:
+            self.points.abandon()
         if self._shipper is not None:
             self._shipper.delivery.transport.abandon()
             self._shipper.delivery.source.abandon()

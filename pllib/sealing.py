@@ -1,19 +1,25 @@
 """The points of a process's series: gathered, and made into records (*sealed*) from time to time.
 
-A point waits for at most ``PERIOD`` before it goes into a record with those before it.
+A point waits for at most ``PERIOD`` before it goes into a record with those before it. Meanwhile it is in memory and, but for mode
+``memory``, in the process's points file (see ``points_file.py``), so that a record is not needed for each.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
 from itertools import count
-from typing import TYPE_CHECKING, Any, Deque, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Sequence, Set, Tuple
+from zlib import crc32
 
 from . import points
 from ._boundary import report, shielded
 from .errors import FullError
+from .points_file import MOVED, PointsFile, Sealed, line
+from .spool import DISK, FULL
+from .syncing import sync_folder
 
 if TYPE_CHECKING:
     from .client import Client
@@ -24,49 +30,54 @@ CALLS_PERIOD = 1.0
 """The same where there is no thread, and calls do it."""
 POINT_BYTES = 250
 """About what a point takes in memory before it is sealed."""
+TOGETHER = 64
+"""Series whose records are announced at once."""
 
 
 class Buffer:
     """Points of one series that are in no record yet.
 
     Attributes:
+        number: of the series in the points file.
         head: the fields of its records that are the same in all.
+        file: number of the points file that was told of the series.
+        most: how many make a record at once.
     """
 
-    __slots__ = ("head", "indexes", "number", "waiting")
+    __slots__ = ("file", "head", "indexes", "most", "number", "waiting")
 
-    def __init__(self, number: int, head: str) -> None:
-        self.number, self.head = number, head
+    def __init__(self, number: int, head: str, most: int) -> None:
+        self.number, self.head, self.most, self.file = number, head, most, 0
         self.indexes = count()
         # One deque for good, only popped and appended to: a signal's handler may come between any two steps.
         self.waiting: Deque[points.Point] = deque()
 
 
-class Sealed(NamedTuple):
-    """A record of points before it is accepted: all that makes it what it is."""
-
-    n: int
-    t: int
-    m: int
-    head: str
-    points: List[points.Point]
-
-    @property
-    def text(self) -> str:
-        """The record, but for its closing brace."""
-        return f'{{"n":{self.n},"op":"points","t":{self.t},"m":{self.m},{self.head},{points.fields(self.points)}'
-
-
 class Points:
-    """All series of one client."""
+    """All series of one client.
 
-    def __init__(self, client: Client, threaded: bool) -> None:
+    Args:
+        file: where points are until they are in records; ``None``: in memory alone.
+        at_once: every point is a record of its own.
+        threaded: a thread makes the records; else calls do.
+        syncs: the file is synced from time to time (``sync``), and so are the records.
+    """
+
+    def __init__(
+        self, client: Client, file: Optional[PointsFile], *, at_once: bool, threaded: bool, syncs: bool
+    ) -> None:
         self.accepted = self.waiting = 0
-        self._client = client
+        self.file = file
+        self._client, self._syncs = client, syncs
+        self._most_of_series = 1 if at_once else points.MAX_POINTS
         self._series: Dict[Tuple[str, str], Dict[str, Buffer]] = {}
         self._numbers = count()
         self._most = max(points.MAX_POINTS, client.settings.queue_bytes // 4 // POINT_BYTES)
         self._lock = threading.RLock()  # reentrant: a signal's handler may log while this thread is inside
+        self._inside = 0  # calls that write a point at this moment; more than one: with such a handler
+        self._unsettled: Set[int] = set()  # records that were announced in the file and not said to be taken
+        self._taken: Set[int] = set()  # those of them that only are to be synced
+        self._synced = self._named = 0  # lines, and number of the file whose name is on the disk
         self._due = time.monotonic() + CALLS_PERIOD
         self._stop = threading.Event()
         self._thread = self._started() if threaded else None
@@ -86,8 +97,14 @@ class Points:
             of_activity = self._series.setdefault((wf, identifier), {})
             found = of_activity.get(name)
             if found is None:
-                found = of_activity[name] = Buffer(next(self._numbers), head)
+                found = of_activity[name] = Buffer(next(self._numbers), head, self._most_of_series)
             return found
+
+    def figures(self) -> Dict[str, Any]:
+        """Points that were taken, and those of them that are in no record yet."""
+        return {"accepted": self.accepted, "waiting": self.waiting}
+
+    # -- taking points ----------------------------------------------------------------------------------------------
 
     def add(self, buffer: Buffer, step: Optional[int], t: int, text: str) -> None:
         """Takes a point; ``step``: ``None`` for the count of those before it.
@@ -95,75 +112,225 @@ class Points:
         Raises:
             FullError: there is no room, with ``full="raise"``.
         """
-        with self._lock:
-            index = next(buffer.indexes)
-            buffer.waiting.append((index, index if step is None else step, t, text))
-            self.accepted += 1
-            self.waiting += 1
-        if len(buffer.waiting) >= points.MAX_POINTS:
+        reason = self._put(buffer, step, t, text)
+        if reason == FULL:
+            self._next_file()
+            reason = self._put(buffer, step, t, text)
+        if reason is not None:
+            self._client.no_room(reason, lambda: self._put(buffer, step, t, text))
+        if len(buffer.waiting) >= buffer.most:
             self.seal((buffer,))
         elif self.waiting >= self._most or (self._thread is None and time.monotonic() >= self._due):
             self.seal_all()
+        if self.file is not None and self.file.due():
+            self._next_file()
+
+    def _put(self, buffer: Buffer, step: Optional[int], t: int, text: str) -> Optional[str]:
+        """Takes a point, to the disk and to memory; ``None``, or why not."""
+        with self._lock:
+            self._inside += 1
+            try:
+                index = next(buffer.indexes)
+                if step is None:
+                    step = index
+                file = self.file
+                if file is not None:
+                    said = f"{buffer.number} {index} {step} {t} {text}".encode("ascii")
+                    lines = b"%08x %b\n" % (crc32(said), said)
+                    reason = file.append(lines) if buffer.file == file.number else MOVED
+                    if reason == MOVED:
+                        reason = self._introduced(file, buffer, lines)
+                    if reason is not None:
+                        return reason
+                buffer.waiting.append((index, step, t, text))
+                self.accepted += 1
+                self.waiting += 1
+            finally:
+                self._inside -= 1
+        return None
+
+    @staticmethod
+    def _introduced(file: PointsFile, buffer: Buffer, lines: bytes) -> Optional[str]:
+        """Writes lines of a series that the file does not know yet; ``None``, or why not."""
+        told = line(b"s %d %b" % (buffer.number, buffer.head.encode("ascii")))
+        for _ in range(2):
+            number = file.number
+            reason = file.append(told + lines, len(told))
+            if reason is None:
+                buffer.file = number
+            if reason != MOVED:
+                return reason
+        return DISK
 
     # -- sealing --------------------------------------------------------------------------------------------------
 
-    def seal_all(self) -> None:
-        """Makes records of all points that wait."""
+    def seal_all(self, pause: Callable[[], None] = lambda: None) -> None:
+        """Makes records of all points that wait.
+
+        Raises:
+            FullError: there is no room, with ``full="raise"``; all that can be taken was.
+        """
         self._due = time.monotonic() + CALLS_PERIOD
-        self.seal(self._buffers())
-
-    def _buffers(self) -> List[Buffer]:
+        if self.file is None or not self.file.old:
+            self.seal(self._waiting(), pause)
+            return
         with self._lock:
-            return [buffer for of_activity in self._series.values() for buffer in of_activity.values()]
+            try:
+                self.seal(self._waiting())
+            finally:
+                if not self.waiting and not self._inside:
+                    self.file.release(self._unsettled)
 
-    def seal(self, buffers: Iterable[Buffer]) -> None:
+    def _waiting(self) -> List[Buffer]:
+        with self._lock:
+            return [each for of_activity in self._series.values() for each in of_activity.values() if each.waiting]
+
+    def seal(self, buffers: Sequence[Buffer], pause: Callable[[], None] = lambda: None) -> None:
         """Makes records of the points that wait in some series.
 
         Raises:
             FullError: there is no room, with ``full="raise"``; all that can be taken was.
         """
         full: Optional[FullError] = None
-        for buffer in buffers:
-            if buffer.waiting:
+        for start in range(0, len(buffers), TOGETHER):
+            sealed = self._announced(buffers[start : start + TOGETHER])
+            for each in sealed:
                 try:
-                    for sealed in self._sealed(buffer):
-                        self._client.accept(sealed.text, {}, len(sealed.points))
+                    self._client.accept(each.text, {}, len(each.points))
                 except FullError as error:
                     full = error
+            self._settle([each.n for each in sealed])
+            pause()
         if full is not None:
             raise full
 
-    def _sealed(self, buffer: Buffer) -> List[Sealed]:
+    def _announced(self, buffers: Sequence[Buffer]) -> List[Sealed]:
+        """Takes the points that wait and says in the file which record they will be in.
+
+        Where the file does not take that they go on waiting, as long as there is memory: should the process be killed after the record
+        was accepted, nobody could tell that they are in one.
+        """
         with self._lock:
-            take = buffer.waiting.popleft
-            taken = [take() for _ in range(len(buffer.waiting))]
-            self.waiting -= len(taken)
-            now, steady = time.time_ns() // 1000, time.monotonic_ns()
-            numbers = self._client.numbers
-            return [Sealed(next(numbers), now, steady, buffer.head, run) for run in points.runs(taken)]
+            sealed: List[Sealed] = []
+            for buffer in buffers:
+                taken = _drained(buffer.waiting)
+                now, steady = time.time_ns() // 1000, time.monotonic_ns()
+                sealed += [
+                    Sealed(next(self._client.numbers), now, steady, buffer.number, buffer.head, run)
+                    for run in points.runs(taken)
+                ]
+            told = b"".join([each.announcement for each in sealed]) if self.file is not None else b""
+            if told and self.file.append(told) is not None and not self._must_go():  # type: ignore[union-attr]
+                self._put_back(buffers, sealed)
+                return []
+            self.waiting -= sum([len(each.points) for each in sealed])
+            self._unsettled.update([each.n for each in sealed])
+            return sealed
+
+    def _must_go(self) -> bool:
+        """Whether points may not wait any longer."""
+        return self._stop.is_set() or self.waiting >= self._most
+
+    @staticmethod
+    def _put_back(buffers: Sequence[Buffer], sealed: List[Sealed]) -> None:
+        of = {buffer.number: buffer for buffer in buffers}
+        for each in reversed(sealed):
+            of[each.series].waiting.extendleft(reversed(each.points))
+
+    def _settle(self, numbers: List[int]) -> None:
+        """Notes that records were taken, where they are as safe as the points file."""
+        with self._lock:
+            if self._syncs:
+                self._taken.update(numbers)
+            else:
+                self._say_taken(set(numbers))
+
+    def _say_taken(self, numbers: Set[int]) -> None:
+        if self.file is not None and numbers:
+            # Should that fail they are sent again after a crash, as the same records.
+            self.file.append(b"".join([line(b". %d" % n) for n in sorted(numbers)]))
+            self.file.forget(numbers)
+        self._unsettled -= numbers
+
+    def _next_file(self, lost: bool = False) -> None:
+        """Goes on in another file, for which all points of the one until now go into records."""
+        with self._lock:
+            file = self.file
+            # Not in the middle of a call that a signal's handler has come into: its point may be in the file alone.
+            if file is not None and not self._inside and (lost or not file.old) and file.renew():
+                self.seal_all()
+
+    def sync(self, records: Callable[[], None], fsync: Callable[[int], None]) -> None:
+        """Brings records and points to the disk.
+
+        Args:
+            records: does so with the records that were accepted.
+            fsync: with a file.
+
+        Raises:
+            OSError: that cannot be done.
+        """
+        taken = set(self._taken)
+        records()
+        with self._lock:
+            self._taken -= taken
+            self._say_taken(taken)
+        file = self.file
+        if file is None or file.written == self._synced:
+            return
+        written, number = file.written, file.number
+        for fd in file.fds():
+            fsync(fd)
+        if number != self._named:
+            sync_folder(os.path.dirname(file.path), fsync)
+        self._synced, self._named = written, number
+
+    # -- the end ----------------------------------------------------------------------------------------------------
 
     def end(self, wf: str, identifier: str) -> None:
         """Seals the series of an activity that ends; it gets no more points."""
         with self._lock:
-            buffers = list(self._series.pop((wf, identifier), {}).values())
+            buffers = list(self._series.get((wf, identifier), {}).values())
+            for buffer in buffers:
+                buffer.most = 1  # another thread may be about to add one more
         self.seal(buffers)
+        if not any([buffer.waiting for buffer in buffers]):
+            self._series.pop((wf, identifier), None)
 
     def close(self) -> None:
-        """Seals all, at the end."""
+        """Seals all, at the end of the process."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(1.0)
-        self._seal_rest()
+            self._thread.join(PERIOD)
+        self._round()
 
-    def figures(self) -> Dict[str, Any]:
-        """Points that were taken, and those of them that are in no record yet."""
-        return {"accepted": self.accepted, "waiting": self.waiting}
+    def finish(self) -> None:
+        """Removes the file, when every record was taken; after the records were closed."""
+        if self.file is not None:
+            self.file.close(remove=not self._unsettled and not self.waiting)
+
+    def abandon(self) -> None:
+        """In a forked child: lets go of the parent's file. Takes no lock."""
+        if self.file is not None:
+            self.file.abandon()
 
     def _run(self) -> None:
         while not self._stop.wait(PERIOD):
-            self._seal_rest()
+            self._round(lambda: time.sleep(0.001))
 
-    @shielded(lambda self: None, always=True)
-    def _seal_rest(self) -> None:
-        if self.waiting:
-            self.seal_all()
+    @shielded(lambda *_: None, always=True)
+    def _round(self, pause: Callable[[], None] = lambda: None) -> None:
+        if self.file is not None and self.file.lost():
+            self._next_file(lost=True)
+        elif self.waiting:
+            self.seal_all(pause)
+
+
+def _drained(waiting: Deque[points.Point]) -> List[points.Point]:
+    """Takes all out, also where a signal's handler does the same in the middle of it."""
+    taken: List[points.Point] = []
+    try:
+        while True:
+            taken.append(waiting.popleft())
+    except IndexError:
+        return taken
