@@ -195,10 +195,12 @@ class Client:
 
         file, chosen, syncer = None, self.settings, self._syncer
         if isinstance(self.sink, SpoolWriter):
-            size = max(1, min(chosen.segment_bytes, chosen.spool_bytes // 16))
+            most = chosen.spool_bytes // 16
             try:
-                file = PointsFile(self.spool, self.producer, size, chosen.mode != "disk")
-                self.sink.set_aside(2 * size)
+                file = PointsFile(
+                    self.spool, self.producer, min(chosen.segment_bytes, most // 2), most, chosen.mode != "disk"
+                )
+                self.sink.set_aside(most)
             except OSError as error:
                 _boundary.report("points", error)
         on_disk = isinstance(self.sink, SpoolWriter)
@@ -275,7 +277,7 @@ class Client:
         """Whether all accepted records reached the tracker within ``timeout`` seconds (in ``disk`` mode: the disk)."""
         if not self._ended:
             if self.points is not None:
-                self.points.seal_all()
+                self.points.flush()
             self._tell_losses(going_on=False)
         if not self._ships and isinstance(self.sink, SpoolWriter) and self.sink.fd >= 0:
             os.fsync(self.sink.fd)

@@ -70,6 +70,7 @@ class PointsFile:
 
     Args:
         limit: bytes, but for what introduces series, after which the next file should be begun.
+        most: bytes after which nothing is taken.
         ships: whether this process sends its records itself.
 
     Attributes:
@@ -80,10 +81,11 @@ class PointsFile:
         OSError: the file cannot be made.
     """
 
-    def __init__(self, spool: str, producer: str, limit: int, ships: bool) -> None:
+    def __init__(self, spool: str, producer: str, limit: int, most: int, ships: bool) -> None:
         self.number = self.written = 0
         self.old: List[Old] = []
-        self._spool, self._producer, self._limit, self._ships = spool, producer, limit, ships
+        self._spool, self._producer, self._ships = spool, producer, ships
+        self._limit, self._most = limit, most
         self._size = self._due = 0
         self._torn = self._closed = False
         self.fd = -1
@@ -113,7 +115,7 @@ class PointsFile:
             introduction: how many of the bytes introduce series.
         """
         size = len(lines)
-        if self._closed or self._size + size > self._due + self._limit + introduction:
+        if self._closed or self._size + size > self._most:
             return CLOSED if self._closed else FULL
         try:
             done = os.write(self.fd, b"\n" + lines if self._torn else lines)

@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Sequence, Set, Tuple
 from zlib import crc32
@@ -288,14 +289,22 @@ class Points:
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def end(self, wf: str, identifier: str) -> None:
-        """Seals the series of an activity that ends; it gets no more points."""
+        """Seals the series of an activity that ends; it gets no more points. What finds no room is only counted."""
+        if (wf, identifier) not in self._series:
+            return
         with self._lock:
             buffers = list(self._series.get((wf, identifier), {}).values())
             for buffer in buffers:
                 buffer.most = 1  # another thread may be about to add one more
-        self.seal(buffers)
+        with suppress(FullError):
+            self.seal(buffers)
         if not any([buffer.waiting for buffer in buffers]):
             self._series.pop((wf, identifier), None)
+
+    def flush(self) -> None:
+        """Seals all; what finds no room is only counted."""
+        with suppress(FullError):
+            self.seal_all()
 
     def close(self) -> None:
         """Seals all, at the end of the process."""
@@ -323,7 +332,8 @@ class Points:
         if self.file is not None and self.file.lost():
             self._next_file(lost=True)
         elif self.waiting:
-            self.seal_all(pause)
+            with suppress(FullError):
+                self.seal_all(pause)
 
 
 def _drained(waiting: Deque[points.Point]) -> List[points.Point]:
