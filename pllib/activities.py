@@ -11,7 +11,7 @@ import sys
 import time
 from contextvars import ContextVar
 from types import MappingProxyType, TracebackType
-from typing import AbstractSet, Any, Dict, Generic, Iterable, Iterator, Mapping, Optional, Tuple, Type, TypeVar, Union
+from typing import Any, Dict, Generic, Iterable, Iterator, Mapping, Optional, Set, Tuple, Type, TypeVar, Union
 
 from . import producer, this_process, values
 from ._boundary import complain, nothing, shielded
@@ -62,7 +62,7 @@ class Activity:
     _origins: Optional[Origins] = None
     _outer: Optional[Activity] = None
     _sole: Optional[Client] = None  # who began the workflow execution, if it belongs to that process alone
-    _added: AbstractSet[str] = frozenset()  # names of generated values that are recorded already
+    _added: Optional[Set[str]] = None  # names of generated values that are recorded already
     _number: Optional[str] = None
     _session = ""
     _match = False
@@ -161,8 +161,7 @@ class Activity:
             handles of what was generated, by name.
         """
         self._check_open("add")
-        if self._began is None:
-            self.begin()
+        self.begin()
         made = dict(generated or {})
         handles = Generated(self.wf, self.id, made)
         if self._began is not None and self._origins is not None:
@@ -279,7 +278,8 @@ class Activity:
             self._put_used(parts, used)
         if generated:
             parts["generated"] = origins.generated(with_text_names(generated), self.id)
-            self._added = self._added | generated.keys()
+            self._added = self._added or set()
+            self._added.update(generated)
         if meta:
             parts["meta"] = meta_facts(meta)
         if parts:
@@ -296,9 +296,10 @@ class Activity:
 
     def _not_added(self, generated: Mapping[str, Any]) -> Dict[str, Any]:
         """What is not recorded as generated yet; what is meant to take its place goes to the metadata."""
-        for name in self._added & generated.keys():
+        added = self._added or ()
+        for name in [name for name in generated if name in added]:
             self._keep_replaced(name, generated[name])
-        return {name: value for name, value in generated.items() if name not in self._added}
+        return {name: value for name, value in generated.items() if name not in added}
 
     def _end(self, error: Optional[BaseException]) -> None:
         client, origins = this_process.current(), self._origins

@@ -296,6 +296,9 @@ def workflow(
     person: Optional[str] = None,
     execution: Optional[str] = None,
     match: Optional[bool] = None,
+    resumes: bool = False,
+    rank: Optional[int] = None,
+    within: Union[Activity, str, None] = None,
     used: Optional[Mapping[str, Any]] = None,
     meta: Optional[Mapping[str, Any]] = None,
     returns: Returns = None,
@@ -306,13 +309,13 @@ def workflow(
         study: the study or project the workflow belongs to.
         person: who is responsible.
         execution: id shared by the processes of one job; by default each ``with`` is an execution of its own.
-        match: see ``Workflow``.
+        match, resumes, rank, within: see ``Workflow``.
     """
 
+    said = {"study": study, "person": person, "execution": execution, "match": match, "meta": meta}
+
     def make(title: str, more: Dict[str, Any]) -> Activity:
-        return Workflow(
-            title, study=study, person=person, execution=execution, match=match, used=_merged(used, more), meta=meta
-        )
+        return Workflow(title, resumes=resumes, rank=rank, within=within, used=_merged(used, more), **said)
 
     return _opener(name, make, returns)
 

@@ -136,7 +136,7 @@ class Points:
                     step = index
                 file = self.file
                 if file is not None:
-                    said = f"{buffer.number} {index} {step} {t} {text}".encode("ascii")
+                    said = f"{buffer.number} {index} {step} {t} {text}".encode()
                     lines = b"%08x %b\n" % (crc32(said), said)
                     reason = file.append(lines) if buffer.file == file.number else MOVED
                     if reason == MOVED:

@@ -142,7 +142,7 @@ def trial(tmp_path: Path) -> Iterator[Trial]:
 )
 def test_kill_9_at_random_instants_loses_and_doubles_nothing(trial, ledger, tries, mode, settings):
     chance = random.Random(SEED)
-    for _ in range(tries(3, 100)):
+    for _ in range(tries(2, 100)):
         run = trial.start("--count", "10000000", mode=mode, **settings)
         run.began()
         time.sleep(chance.uniform(0, 0.4))
