@@ -312,7 +312,7 @@ def workflow(
         match, resumes, rank, within: see ``Workflow``.
     """
 
-    said = {"study": study, "person": person, "execution": execution, "match": match, "meta": meta}
+    said: Dict[str, Any] = {"study": study, "person": person, "execution": execution, "match": match, "meta": meta}
 
     def make(title: str, more: Dict[str, Any]) -> Activity:
         return Workflow(title, resumes=resumes, rank=rank, within=within, used=_merged(used, more), **said)
