@@ -79,8 +79,7 @@ class Activity:
         meta: Optional[Mapping[str, Any]] = None,
         number: Optional[str] = None,
     ) -> None:
-        """Not for scripts, but for what opens activities for them.
-
+        """
         Args:
             number: makes the id ``{name}/{number}`` whoever opens it, so that all processes of an execution mean the same activity by it;
                 each is then a session of it, with a begin and an end of its own. By default the id is one that nobody else makes.
@@ -138,10 +137,9 @@ class Activity:
         if self._added:
             named = self._not_added(named)
         given = self._given
-        if given:
-            for name in given.keys() & named.keys():
-                if given[name] is not named[name]:
-                    self._keep_replaced(name, given[name])
+        for name in given.keys() & named.keys() if given else ():
+            if given[name] is not named[name]:
+                self._keep_replaced(name, given[name])
         self._given = {**given, **named} if given else named
         return handles
 
@@ -456,10 +454,12 @@ class Remote(Activity):
         self.wf, self.id = wf, identifier
         self.kind = kind or ("task" if identifier else "workflow")
         self._began = (0, 0)
-        self._ended = True
         self._match = True
         self._client = this_process.current()
         self._origins = Origins(wf, lambda data, origins: this_process.encode_data(data, origins.facts))
+
+    def end(self, error: Optional[BaseException] = None) -> None:
+        """Nothing: whoever opened it ends it."""
 
     def _check_open(self, call: str) -> None:
         """Whether it has ended is not known here. What is recorded at once can be said of it, what waits for its end cannot."""

@@ -61,6 +61,7 @@ class Client:
         self.sink: Union[SpoolWriter, MemoryQueue, SpillingQueue] = self._open_sink()
         self._syncer: Optional[Syncer] = None
         self.points: Optional[Points] = None
+        self._points_opened = False
         self._introduce()
         if settings.mode == "node" and isinstance(self.sink, SpoolWriter) and not ended():
             from .syncing import Syncer
@@ -184,32 +185,33 @@ class Client:
     def collect_points(self) -> Points:
         """Where points of series go."""
         if self.points is None:
+            from .sealing import Points
+
             with self._lock:
-                if self.points is None:
-                    self.points = self._open_points()
+                durable = isinstance(self.sink, SpoolWriter)
+                # In one step, and before all else: a signal's handler may log in the middle of this.
+                self.points = self.__dict__.setdefault("_made_points", Points(self, durable))
+                if not self._points_opened:
+                    self._points_opened = True
+                    self._open_points(self.points)
         return self.points
 
-    def _open_points(self) -> Points:
+    def _open_points(self, made: Points) -> None:
         from .points_file import PointsFile
-        from .sealing import Points
 
-        file, chosen, syncer = None, self.settings, self._syncer
+        chosen, syncer = self.settings, self._syncer
         if isinstance(self.sink, SpoolWriter):
             most = chosen.spool_bytes // 16
+            limit = min(chosen.segment_bytes, most // 2)
             try:
-                file = PointsFile(
-                    self.spool, self.producer, min(chosen.segment_bytes, most // 2), most, chosen.mode != "disk"
-                )
+                made.use(PointsFile(self.spool, self.producer, limit, most, chosen.mode != "disk"), syncer is not None)
                 self.sink.set_aside(most)
             except OSError as error:
                 _boundary.report("points", error)
-        on_disk = isinstance(self.sink, SpoolWriter)
-        made = Points(
-            self, file, at_once=on_disk and file is None, threaded=self._ships and not ended(), syncs=syncer is not None
-        )
         if syncer is not None:
             syncer.points = made
-        return made
+        if self._ships and not ended():
+            made.start()
 
     def lose(self, reason: str, count: int = 1) -> None:
         """Counts records, or points of series, that are dropped or never came to be."""

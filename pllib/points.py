@@ -111,7 +111,10 @@ def runs(points: List[Point], most: int = MAX_POINTS) -> Iterator[List[Point]]:
     """
     points.sort()
     start = 0
-    for place in range(1, len(points) + 1):
-        if place == len(points) or place - start == most or points[place][0] != points[place - 1][0] + 1:
-            yield points[start:place]
-            start = place
+    while start < len(points):
+        # Indexes are unique, so where so many points have indexes so far apart there is no hole.
+        end = min(start + most, len(points))
+        if points[end - 1][0] - points[start][0] != end - 1 - start:
+            end = next(place for place in range(start + 1, end) if points[place][0] != points[place - 1][0] + 1)
+        yield points[start:end]
+        start = end

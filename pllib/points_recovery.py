@@ -14,7 +14,7 @@ from zlib import crc32
 from . import frames, points
 from .holding import DEAD, holder, opened, take
 from .points_file import VERSION, Sealed, path_of
-from .spool import POINTS_SUFFIX, folder_of, segment_path, segments
+from .spool import POINTS_SUFFIX, folder_of, read_segment, segment_path, segments
 from .spool_reader import SpoolReader, private, write_whole
 
 FURTHER = 2**40
@@ -141,13 +141,25 @@ def records(files: Iterable[bytes]) -> Left:
 
 
 def left(spool: str, producer: str) -> Left:
-    """The records that a producer's points files would give now, were it dead; changes nothing.
+    """The records that a producer's points files would give now, were it dead, and that are in none of its spool files; changes nothing.
 
     Raises:
         OSError: a file cannot be read.
         UnknownVersion: by another version of the library.
     """
-    return records(_content(path_of(spool, producer, number)) for number in segments(spool, producer, POINTS_SUFFIX))
+    found = records(_content(path_of(spool, producer, number)) for number in segments(spool, producer, POINTS_SUFFIX))
+    return found._replace(records=_missing(spool, producer, found.records))
+
+
+def _missing(spool: str, producer: str, payloads: List[bytes]) -> List[bytes]:
+    """Those that no spool file holds. Others are there: its process was killed before it could say so, or who recovered it was."""
+    wanted = dict.fromkeys(payloads)
+    for number in reversed(segments(spool, producer)):
+        if not wanted:
+            break
+        for frame in read_segment(spool, producer, number):
+            wanted.pop(frame.payload or b"", None)
+    return list(wanted)
 
 
 def left_by_the_dead(spool: str, producer: str) -> Left:
@@ -202,7 +214,7 @@ def _recovered(spool: str, producer: str, paths: List[str], found: Left) -> Reco
     data = b"".join(map(frames.encode, found.records))
     beside = os.path.join(folder_of(spool, producer), producer)
     try:
-        if data and not _is_there(spool, producer, data):
+        if data:
             write_whole(segment_path(spool, producer, _next(spool, producer)), data, synced=True)
         if found.damaged:
             with open(f"{beside}.damaged", "ab", opener=private) as file:
@@ -212,12 +224,6 @@ def _recovered(spool: str, producer: str, paths: List[str], found: Left) -> Reco
     except OSError as error:
         return Recovered(found.records, error)
     return Recovered([], None)
-
-
-def _is_there(spool: str, producer: str, data: bytes) -> bool:
-    """Whether the newest spool file is the one to be written: whoever was about to remove the points was killed."""
-    numbers = segments(spool, producer)
-    return bool(numbers) and _content(segment_path(spool, producer, numbers[-1])) == data
 
 
 def _next(spool: str, producer: str) -> int:

@@ -58,19 +58,18 @@ class Points:
     """All series of one client.
 
     Args:
+        durable: there are spool files; until there is a points file, too, every point is a record of its own.
+
+    Attributes:
         file: where points are until they are in records; ``None``: in memory alone.
-        at_once: every point is a record of its own.
-        threaded: a thread makes the records; else calls do.
-        syncs: the file is synced from time to time (``sync``), and so are the records.
     """
 
-    def __init__(
-        self, client: Client, file: Optional[PointsFile], *, at_once: bool, threaded: bool, syncs: bool
-    ) -> None:
+    def __init__(self, client: Client, durable: bool) -> None:
         self.accepted = self.waiting = 0
-        self.file = file
-        self._client, self._syncs = client, syncs
-        self._most_of_series = 1 if at_once else points.MAX_POINTS
+        self.file: Optional[PointsFile] = None
+        self._client = client
+        self._syncs = False
+        self._most_of_series = 1 if durable else points.MAX_POINTS
         self._series: Dict[Tuple[str, str], Dict[str, Buffer]] = {}
         self._numbers = count()
         self._most = max(points.MAX_POINTS, client.settings.queue_bytes // 4 // POINT_BYTES)
@@ -81,7 +80,18 @@ class Points:
         self._synced = self._named = 0  # lines, and number of the file whose name is on the disk
         self._due = time.monotonic() + CALLS_PERIOD
         self._stop = threading.Event()
-        self._thread = self._started() if threaded else None
+        self._thread: Optional[threading.Thread] = None
+
+    def use(self, file: PointsFile, syncs: bool) -> None:
+        """Puts points into a file from now on; ``syncs``: it is synced from time to time (``sync``), and so are the records."""
+        with self._lock:
+            self.file, self._syncs, self._most_of_series = file, syncs, points.MAX_POINTS
+            for buffer in self._buffers():
+                buffer.most = points.MAX_POINTS
+
+    def start(self) -> None:
+        """Has a thread make the records; else calls do."""
+        self._thread = self._started()
 
     def _started(self) -> Optional[threading.Thread]:
         thread = threading.Thread(target=self._run, name="pllib-points", daemon=True)
@@ -97,9 +107,8 @@ class Points:
         with self._lock:
             of_activity = self._series.setdefault((wf, identifier), {})
             found = of_activity.get(name)
-            if found is None:
-                found = of_activity[name] = Buffer(next(self._numbers), head, self._most_of_series)
-            return found
+            # In one step, since a signal's handler may do the same in the middle of this.
+            return found or of_activity.setdefault(name, Buffer(next(self._numbers), head, self._most_of_series))
 
     def figures(self) -> Dict[str, Any]:
         """Points that were taken, and those of them that are in no record yet."""
@@ -184,7 +193,10 @@ class Points:
 
     def _waiting(self) -> List[Buffer]:
         with self._lock:
-            return [each for of_activity in self._series.values() for each in of_activity.values() if each.waiting]
+            return [buffer for buffer in self._buffers() if buffer.waiting]
+
+    def _buffers(self) -> List[Buffer]:
+        return [buffer for of_activity in list(self._series.values()) for buffer in list(of_activity.values())]
 
     def seal(self, buffers: Sequence[Buffer], pause: Callable[[], None] = lambda: None) -> None:
         """Makes records of the points that wait in some series.

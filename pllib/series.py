@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from time import time_ns
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
 from . import points, this_process, values
 from ._boundary import nothing, shielded
@@ -37,7 +37,7 @@ class Series:
         rank: which of the processes of a job the values come from.
     """
 
-    __slots__ = ("_activity", "_buffer", "_client", "_meaning", "_points", "_rank", "_telemetry", "_unit", "name")
+    __slots__ = ("_activity", "_bound", "_meaning", "_rank", "_telemetry", "_unit", "name")
 
     def __init__(
         self,
@@ -53,9 +53,7 @@ class Series:
         self._activity, self._unit, self._telemetry = activity, unit, telemetry
         self._meaning = None if telemetry else meaning
         self._rank = checked_rank(rank)
-        self._client: Optional[Client] = None
-        self._points: Optional[Points] = None
-        self._buffer: Optional[Buffer] = None
+        self._bound: Optional[Tuple[Client, Points, Buffer]] = None
 
     @shielded(nothing)
     def log(self, value: Any, step: Any = None, t: Any = None) -> None:
@@ -73,23 +71,24 @@ class Series:
         if step is not None and (type(step) is not int or not -points.EXACT < step < points.EXACT):
             step = points.step_of(step)
         moment = time_ns() // 1000 if t is None else points.time_of(t)
+        bound = self._bound
         # After a fork, and when settings were given anew, there is another client.
-        if self._client is None or self._client is not this_process._client or self._activity._ended:
-            self._bind()
-        if self._points is not None and self._buffer is not None:
-            self._points.add(self._buffer, step, moment, text)
+        if bound is None or bound[0] is not this_process._client or self._activity._ended:
+            bound = self._bind()
+        if bound is not None:
+            bound[1].add(bound[2], step, moment, text)
 
-    def _bind(self) -> None:
-        """Finds where points go in this process, if anywhere."""
+    def _bind(self) -> Optional[Tuple[Client, Points, Buffer]]:
+        """Finds where points go in this process; ``None`` where nothing is captured at all."""
         activity = self._activity
-        self._client = self._points = self._buffer = None
         activity._check_open("series")
         if activity.begin()._began is None:
-            return  # nothing is captured at all
+            return None
         client = this_process.current()
-        self._points = client.collect_points()
-        self._buffer = self._points.buffer(activity.wf, activity.id, self.name, self._head())
-        self._client = client
+        points_of_client = client.collect_points()
+        buffer = points_of_client.buffer(activity.wf, activity.id, self.name, self._head())
+        self._bound = client, points_of_client, buffer
+        return self._bound
 
     def _head(self) -> str:
         """The fields that all its records have."""

@@ -132,7 +132,7 @@ class Floatlike:
         (5e-324, 5e-324),
         (1.7976931348623157e308, 1.7976931348623157e308),
     ],
-    ids=repr,
+    ids=lambda value: repr(value)[:30],
 )
 def test_numbers_of_every_kind_are_taken(records, value, expected):
     with pllib.workflow("w") as wf:
@@ -190,6 +190,18 @@ def test_nothing_is_logged_after_the_end(records):
     with pytest.raises(CaptureError, match=r"series\(\) after the end"):
         series.log(2.0)
     assert len(of(records(), "x")) == 1
+
+
+def test_a_series_of_an_activity_that_was_opened_elsewhere(records):
+    with pllib.workflow("w") as wf, wf.section("epoch") as section, pllib.attach(section.token) as remote:
+        series = Series(remote, "x")
+        for value in range(3):
+            series.log(value)
+    found = records()
+    check_schema(found)
+    assert [point[3] for point in of(found, "x")] == [0, 1, 2]
+    (record,) = [record for record in found if record["op"] == "points"]
+    assert (record["kind"], record["id"]) == ("section", section.id)
 
 
 def test_where_nothing_is_captured_nothing_is_logged(records):
