@@ -129,6 +129,11 @@ class SpoolWriter:
             self.accepted += 1 + len(more)
             return None
 
+    def catch_up(self) -> None:
+        """Returns when all that can be read by now is counted as accepted: a record is written first."""
+        with self._lock:
+            return
+
     def set_aside(self, size: int) -> None:
         """Leaves part of the quota to other files of this process."""
         with self._lock:

@@ -336,7 +336,10 @@ class OwnSpool(SpoolReader):
         self._pause = nothing
 
     def take(self, max_records: int, max_bytes: int) -> Optional[Batch]:
-        return super().take(max_records, max_bytes) if self._unread() else None
+        batch = super().take(max_records, max_bytes) if self._unread() else None
+        if batch is not None:
+            self._writer.catch_up()
+        return batch
 
     def done(self, batch: Batch, refused: int = 0) -> None:
         number = batch.position[0]
