@@ -32,6 +32,13 @@ def report(where: str, error: BaseException) -> None:
         logger.warning("%s: %s: %s", where, type(error).__name__, str(error)[:500])
 
 
+def complain(where: str, error: Exception) -> None:
+    """Raises an error with ``strict`` set, else reports it: for what the call can do without."""
+    if strict:
+        raise error
+    _report_safely(where, error)
+
+
 def shielded(fallback: Callable[..., Any], *, always: bool = False) -> Callable[[F], F]:
     """Decorates a public call so that it returns ``fallback(*args)`` instead of raising an error of ours.
 

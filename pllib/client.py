@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from itertools import count
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple, Union
 
 from . import _boundary
 from .encoding import MAX_NODES as SMALL_RECORD
@@ -18,10 +18,11 @@ from .losses import Losses
 from .process_end import end_with_multiprocessing, ended
 from .producer import producer_facts
 from .settings import Settings, default_spool
-from .spool import CLOSED, SpoolWriter
+from .spool import CLOSED, SpoolWriter, folder_of
 
 if TYPE_CHECKING:
     from .memory import Item, MemoryQueue, SpillingQueue
+    from .sealing import Points
     from .shipper import Shipper
     from .spool_reader import OwnSpool
     from .syncing import Syncer
@@ -39,6 +40,7 @@ class Client:
         producer: 32 hex digits, random: the identity of this process's records.
         numbers: counts records; ``next`` of it is safe between threads.
         losses: what was dropped.
+        points: those of series, once there is a series.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -58,6 +60,8 @@ class Client:
         self._beyond = 0  # records that were delivered without finding room in the sink
         self.sink: Union[SpoolWriter, MemoryQueue, SpillingQueue] = self._open_sink()
         self._syncer: Optional[Syncer] = None
+        self.points: Optional[Points] = None
+        self._points_opened = False
         self._introduce()
         if settings.mode == "node" and isinstance(self.sink, SpoolWriter) and not ended():
             from .syncing import Syncer
@@ -102,7 +106,18 @@ class Client:
             _boundary.report("spool", error)
             return None
         self.spool = writer.spool
+        if chosen.keep:
+            self._keep_files()
         return writer
+
+    def _keep_files(self) -> None:
+        """Says beside the files, for whoever sends them, that they are to stay."""
+        from .spool_reader import KEPT_SUFFIX, write_whole
+
+        try:
+            write_whole(os.path.join(folder_of(self.spool, self.producer), self.producer + KEPT_SUFFIX), b"")
+        except OSError as error:
+            _boundary.report("spool", error)
 
     def _open_spill(self) -> Optional[Tuple[SpoolWriter, OwnSpool]]:
         from .spool_reader import OwnSpool
@@ -118,8 +133,11 @@ class Client:
 
     # -- taking records -----------------------------------------------------------------------------------------
 
-    def accept(self, head: str, parts: Dict[str, Json]) -> None:
+    def accept(self, head: str, parts: Dict[str, Json], weight: int = 1) -> None:
         """Takes one record: JSON text that was begun and the fields still to encode (which nobody changes any more).
+
+        Args:
+            weight: what it counts for when it is dropped.
 
         Raises:
             FullError: there is no room, with ``full="raise"``.
@@ -130,7 +148,7 @@ class Client:
         if item is not None:
             reason = self.sink.offer(item) if not self.losses.pending else self._offer_after_gaps(item)  # type: ignore[arg-type]
             if reason is not None:
-                self._no_room(item, reason)
+                self.no_room(reason, lambda: self._offer_after_gaps(item), weight)
 
     def encode(self, head: str, parts: Dict[str, Json]) -> Optional[bytes]:
         """A record's payload; ``None``, and counted as dropped, when it cannot be made."""
@@ -148,23 +166,56 @@ class Client:
     def _offer_after_gaps(self, item: Item) -> Optional[str]:
         return self.losses.tell(self.numbers, lambda told: self.sink.offer(*told, item), going_on=False)  # type: ignore[arg-type]
 
-    def _no_room(self, item: Item, reason: str) -> None:
-        """What ``full`` says: waits, raises, or only counts."""
+    def no_room(self, reason: str, again: Callable[[], Optional[str]], weight: int = 1) -> None:
+        """What ``full`` says: waits and tries ``again``, raises, or only counts."""
         policy = self.settings.full
         if policy == "block" and reason != CLOSED:
             until = time.monotonic() + self.settings.block_timeout
-            while reason is not None and time.monotonic() < until:
+            left: Optional[str] = reason
+            while left is not None and time.monotonic() < until:
                 time.sleep(LOOK_SECONDS)
-                reason = self._offer_after_gaps(item)  # type: ignore[assignment]
-            if reason is None:
+                left = again()
+            if left is None:
                 return
-        self.lose(reason)
+            reason = left
+        self.lose(reason, weight)
         if policy == "raise" and reason != CLOSED:
             raise FullError(f"a record was dropped, since there is no room for it ({reason}); see pllib.stats()")
 
-    def lose(self, reason: str) -> None:
-        """Counts a record that is dropped, or never came to be."""
-        if self.losses.drop(reason):
+    def collect_points(self) -> Points:
+        """Where points of series go."""
+        if self.points is None:
+            from .sealing import Points
+
+            with self._lock:
+                durable = isinstance(self.sink, SpoolWriter)
+                # In one step, and before all else: a signal's handler may log in the middle of this.
+                self.points = self.__dict__.setdefault("_made_points", Points(self, durable))
+                if not self._points_opened:
+                    self._points_opened = True
+                    self._open_points(self.points)
+        return self.points
+
+    def _open_points(self, made: Points) -> None:
+        from .points_file import PointsFile
+
+        chosen, syncer = self.settings, self._syncer
+        if isinstance(self.sink, SpoolWriter):
+            most = chosen.spool_bytes // 16
+            limit = min(chosen.segment_bytes, most // 2)
+            try:
+                made.use(PointsFile(self.spool, self.producer, limit, most, chosen.mode != "disk"), syncer is not None)
+                self.sink.set_aside(most)
+            except OSError as error:
+                _boundary.report("points", error)
+        if syncer is not None:
+            syncer.points = made
+        if self._ships and not ended():
+            made.start()
+
+    def lose(self, reason: str, count: int = 1) -> None:
+        """Counts records, or points of series, that are dropped or never came to be."""
+        if self.losses.drop(reason, count):
             self._tell_losses(going_on=True)
 
     def _tell_losses(self, going_on: bool) -> None:
@@ -214,6 +265,7 @@ class Client:
             "producer": self.producer,
             **self.accounting(),
             "shortened": self.shortened,
+            "points": self.points.figures() if self.points is not None else {"accepted": 0, "waiting": 0},
             "errors": dict(_boundary.swallowed),
             "last_error": self._shipper.last_error if self._shipper is not None else None,
             "spool": self.spool if self._on_disk() else None,
@@ -226,6 +278,8 @@ class Client:
     def flush(self, timeout: float) -> bool:
         """Whether all accepted records reached the tracker within ``timeout`` seconds (in ``disk`` mode: the disk)."""
         if not self._ended:
+            if self.points is not None:
+                self.points.flush()
             self._tell_losses(going_on=False)
         if not self._ships and isinstance(self.sink, SpoolWriter) and self.sink.fd >= 0:
             os.fsync(self.sink.fd)
@@ -250,10 +304,14 @@ class Client:
         if self._ended:
             return
         self._ended = True
+        if self.points is not None:
+            self.points.close()
         self._tell_losses(going_on=False)
         untold = self._ship_rest()
         synced = self._syncer is None or self._syncer.stop(SYNC_SECONDS)
         self.sink.close(synced)
+        if self.points is not None:
+            self.points.finish()
         if self._shipper is not None:
             source = self._shipper.delivery.source
             source.save() if self.accounting()["waiting"] else source.finish()
@@ -302,6 +360,8 @@ class Client:
         """Lets go of files and connections in a forked child, to whom they do not belong. Takes no lock."""
         self._ended = True
         self.sink.abandon()
+        if self.points is not None:
+            self.points.abandon()
         if self._shipper is not None:
             self._shipper.delivery.transport.abandon()
             self._shipper.delivery.source.abandon()

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Union
 from . import activities
 from ._boundary import nothing, shielded
 from .activities import Activity, Section, Task, Workflow
+from .facts import checked_stage
 from .references import Data, Marked
 from .values import exact
 
@@ -267,7 +268,7 @@ def task(
         stage: makes it a learning stage: ``training``, ``validation``, ``evaluation``, ``feature_extraction``, ``learning``.
         returns: names for the result of a decorated function (one, or one for each item of a tuple).
     """
-    checked = activities._checked_stage(stage)
+    checked = checked_stage(stage)
     return _opener(
         name,
         lambda title, more: Task(title, used=_merged(used, more), stage=checked, person=person, meta=meta),
@@ -295,6 +296,9 @@ def workflow(
     person: Optional[str] = None,
     execution: Optional[str] = None,
     match: Optional[bool] = None,
+    resumes: bool = False,
+    rank: Optional[int] = None,
+    within: Union[Activity, str, None] = None,
     used: Optional[Mapping[str, Any]] = None,
     meta: Optional[Mapping[str, Any]] = None,
     returns: Returns = None,
@@ -305,13 +309,13 @@ def workflow(
         study: the study or project the workflow belongs to.
         person: who is responsible.
         execution: id shared by the processes of one job; by default each ``with`` is an execution of its own.
-        match: see ``Workflow``.
+        match, resumes, rank, within: see ``Workflow``.
     """
 
+    said: Dict[str, Any] = {"study": study, "person": person, "execution": execution, "match": match, "meta": meta}
+
     def make(title: str, more: Dict[str, Any]) -> Activity:
-        return Workflow(
-            title, study=study, person=person, execution=execution, match=match, used=_merged(used, more), meta=meta
-        )
+        return Workflow(title, resumes=resumes, rank=rank, within=within, used=_merged(used, more), **said)
 
     return _opener(name, make, returns)
 

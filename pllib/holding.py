@@ -41,7 +41,7 @@ def holder(path: str) -> str:
         OSError: the file cannot be opened.
     """
     try:
-        fd = _opened(path)
+        fd = opened(path)
     except FileNotFoundError:
         return DEAD
     try:
@@ -50,7 +50,17 @@ def holder(path: str) -> str:
         os.close(fd)
 
 
-def _opened(path: str) -> int:
+def take(fd: int) -> bool:
+    """Takes a file whose writer has ended, until it is closed; ``False`` when its writer lives, or somebody else has taken it."""
+    return _tried(fd) == DEAD
+
+
+def opened(path: str) -> int:
+    """Opens a file whose writer is asked for.
+
+    Raises:
+        OSError: that cannot be done.
+    """
     try:
         return os.open(path, os.O_RDWR)  # over NFS only what may be written can be locked
     except OSError:

@@ -27,7 +27,7 @@ class Settings(NamedTuple):
     ``full`` what happens to a record that finds no room, one of ``FULL``; ``block_timeout`` seconds that ``block`` waits for some;
     ``timeout`` seconds for an exchange with the tracker; ``exit_timeout`` seconds spent shipping at exit; ``stat`` whether files
     get the state identity they have on disk; ``strict`` whether errors are raised into the script;
-    ``enabled`` whether anything is captured at all.
+    ``keep`` whether spool files stay when they were delivered; ``enabled`` whether anything is captured at all.
     """
 
     url: str = "http://127.0.0.1:8470"
@@ -50,6 +50,7 @@ class Settings(NamedTuple):
     timeout: float = 10.0
     exit_timeout: float = 5.0
     stat: bool = True
+    keep: bool = False
     strict: bool = False
     enabled: bool = True
 

@@ -6,11 +6,14 @@ records have identities. Files that nobody may read are told and passed over.
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from .errors import TransportError
 from .holding import SHIPPING, holder
+from .memory import MemoryQueue
+from .points_recovery import UnknownVersion, recover
 from .settings import Settings
 from .shipper import Delivery, delay
 from .spool import producers, segment_path, segments
@@ -50,6 +53,24 @@ class Shipment:
         self._problems: List[str] = []
         self._notes: List[str] = []
         self.found = producers(folder, self._problem)
+        self._unwritten = {producer: self._recovered(producer) for producer in self.found}
+
+    def _recovered(self, producer: str) -> List[bytes]:
+        """Makes points that a dead process left into records; those that cannot be written."""
+        try:
+            found = recover(self.folder, producer)
+        except OSError as error:
+            self._problem(error)
+            return []
+        except UnknownVersion as error:
+            self._problems.append(f"{producer}: its points cannot be read: {error}")
+            return []
+        if found.problem is not None and found.payloads:
+            reason = found.problem.strerror
+            self._notes.append(
+                f"{producer}: what was made of its points could not be kept ({reason}); another run sends it again"
+            )
+        return found.payloads
 
     def bytes_left(self) -> int:
         """How much there is to send."""
@@ -87,6 +108,7 @@ class Shipment:
         self._problems.append(f"{error.filename or self.folder}: {error.strerror or error}")
 
     def _ship(self, producer: str) -> None:
+        self._ship_unwritten(producer, self._unwritten[producer])
         numbers = segments(self.folder, producer)
         if not numbers:
             return
@@ -105,6 +127,16 @@ class Shipment:
         if reader.unwritable is not None:
             reason = reader.unwritable.strerror
             self._notes.append(f"{producer}: what was sent could not be noted ({reason}); another run sends it again")
+
+    def _ship_unwritten(self, producer: str, payloads: List[bytes]) -> None:
+        if not payloads:
+            return
+        chosen = self._settings
+        queue = MemoryQueue(producer, len(payloads), sys.maxsize, lambda *_: None)
+        queue.offer(*payloads, reserve=True)
+        delivery = Delivery(queue, self._transport, chosen.batch_records, chosen.batch_bytes)
+        self._finished.append(delivery)
+        self._deliver(delivery)
 
     def _deliver(self, delivery: Delivery) -> None:
         failures = 0

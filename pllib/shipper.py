@@ -22,7 +22,7 @@ LONGEST_ASKED = 600.0
 """A server that asks to wait longer is asked again after this."""
 
 QUIET_RECORDS = 10
-BUSY_LOOKS = 10
+BUSY_LOOKS = 6
 FULL_BATCH = 2000
 
 Json = Any

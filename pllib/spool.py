@@ -7,6 +7,7 @@
         3fa9….000001.frames                   frames (see frames.py); a full file is followed by the next number
         3fa9….000002.frames
         3fa9….acked                           "{CRC-32} {file number} {offset} {figures}": all before it was taken by a tracker
+        3fa9….000001.points                   points of series that are in no record yet (see points_file.py)
         3fa9….refused                         records that a tracker refused for good, one JSON line each with the reason
         3fa9….damaged                         stretches that are no whole frames, as they were found
 
@@ -29,6 +30,7 @@ from .errors import SpoolError
 from .holding import hold
 
 SUFFIX = ".frames"
+POINTS_SUFFIX = ".points"
 RESERVE_BYTES = 65_536
 """Kept free of the quota for gap records, which must find room when nothing else does."""
 
@@ -126,6 +128,16 @@ class SpoolWriter:
                 return DISK
             self.accepted += 1 + len(more)
             return None
+
+    def catch_up(self) -> None:
+        """Returns when all that can be read by now is counted as accepted: a record is written first."""
+        with self._lock:
+            return
+
+    def set_aside(self, size: int) -> None:
+        """Leaves part of the quota to other files of this process."""
+        with self._lock:
+            self._spool_bytes -= size
 
     def _make_room(self, size: int, reserve: bool) -> bool:
         """Begins the next file when this one is full; whether the spool may grow by ``size``."""
@@ -242,13 +254,13 @@ class SpoolWriter:
         return True
 
 
-def segments(spool: str, producer: str) -> List[int]:
+def segments(spool: str, producer: str, suffix: str = SUFFIX) -> List[int]:
     """Numbers of a producer's files, ascending."""
     try:
         names = os.listdir(folder_of(spool, producer))
     except FileNotFoundError:
         return []
-    found = [name[33 : -len(SUFFIX)] for name in names if name.startswith(producer + ".") and name.endswith(SUFFIX)]
+    found = [name[33 : -len(suffix)] for name in names if name.startswith(producer + ".") and name.endswith(suffix)]
     return sorted(int(number) for number in found if number.isdigit())
 
 
@@ -279,7 +291,9 @@ def producers(spool: str, unreadable: Optional[Callable[[OSError], None]] = None
         folder = os.path.join(spool, shard)
         if len(shard) == 2 and os.path.isdir(folder):
             try:
-                found.update(name.split(".", 1)[0] for name in os.listdir(folder) if name.endswith(SUFFIX))
+                found.update(
+                    name.split(".", 1)[0] for name in os.listdir(folder) if name.endswith((SUFFIX, POINTS_SUFFIX))
+                )
             except OSError as error:
                 if unreadable is None:
                     raise

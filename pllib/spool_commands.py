@@ -12,9 +12,10 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 from . import frames, spool
 from .command_line import add_command, add_tracker_options, print_table, settings_of
 from .errors import PllibError, SpoolError, TransportError
+from .points_recovery import UnknownVersion, left_by_the_dead
 from .progress import Progress
 from .settings import default_spool
-from .spool_reader import SpoolReader, with_gaps
+from .spool_reader import SpoolReader, is_kept, with_gaps
 
 FOLDER = "spool folder (PLLIB_SPOOL; default the user's state folder)"
 
@@ -125,13 +126,21 @@ class Contents:
                 payload = self._count(number, frame)
                 if payload is not None:
                     yield payload
+        points = self._tried(left_by_the_dead, self._folder, self.producer)
+        if points is not None:
+            self.damaged += len(points.damaged)
+            self.records += len(points.records)
+            self.waiting += len(points.records)
+            yield from points.records
 
     def _tried(self, read: Any, *arguments: Any) -> Any:
         try:
             return read(*arguments)
         except OSError as error:
             self._problems.append(f"{error.filename}: {error.strerror}")
-            return None
+        except UnknownVersion as error:
+            self._problems.append(f"{self.producer}: its points cannot be read: {error}")
+        return None
 
     def _count(self, number: int, frame: frames.Frame) -> Optional[bytes]:
         self.bytes += frame.end - frame.start
@@ -228,6 +237,9 @@ def inspect(chosen: argparse.Namespace) -> int:
         columns = ["producer", "process", "records", "sent", "refused", "not sent", "dropped", "damaged", "bytes"]
         print_table(columns, rows)
         print(_equation(total))
+        kept = sum(is_kept(folder, producer) for producer in found)
+        if kept:
+            print(f"{kept} of these producers keep their files when they are sent (keep): nothing removes them but you")
     for line in problems:
         print(f"pllib inspect: {line}", file=sys.stderr)
     return 1 if problems else 0

@@ -12,13 +12,14 @@ from . import frames
 from ._boundary import report
 from .holding import DEAD, holder
 from .losses import Losses
-from .spool import Batch, SpoolWriter, folder_of, read_segment, segment_path, segments
+from .spool import POINTS_SUFFIX, Batch, SpoolWriter, folder_of, read_segment, segment_path, segments
 
 STEP_RECORDS = 64
 STEP_SECONDS = 0.002
 """Measured: with shorter pauses the script's thread and the shipper's hand the interpreter to and fro too often."""
 ACK_SECONDS = 1.0
 LONG_LINES = (frames.MAX_PAYLOAD, 3 * frames.MAX_PAYLOAD)
+KEPT_SUFFIX = ".kept"
 GAP_MARK = b'"op":"gap"'
 
 
@@ -62,7 +63,7 @@ class SpoolReader:
         newest: number of the newest file, when known; else the folder is listed.
         pause: called between two steps of reading.
         ack_seconds: how often the position is written down; should it be lost, records are sent again, which is harmless.
-        keep: leave files in place that were taken.
+        keep: leave files in place that were taken; so is done too where their producer was told to keep them.
         notes: write down what was taken.
     """
 
@@ -80,7 +81,7 @@ class SpoolReader:
         self.spool, self.producer = spool, producer
         self.unwritable: Optional[OSError] = None
         self._newest, self._pause = newest, pause
-        self._keep, self._notes = keep, notes
+        self._keep, self._notes = keep or is_kept(spool, producer), notes
         self._number, self._offset, self.figures = self._read_acked()
         self._trimmed_to = 0  # no file before this number is left; 0: not looked yet
         self._ack_seconds, self._acked_at = ack_seconds, 0.0
@@ -194,7 +195,7 @@ class SpoolReader:
         self._acked_at = time.monotonic()
         told = json.dumps(self.figures._asdict(), separators=(",", ":"))
         try:
-            _write_small(self._beside("acked"), _checked(f"{self._number} {self._offset} {told}"))
+            write_whole(self._beside("acked"), _checked(f"{self._number} {self._offset} {told}").encode("ascii"))
             self._saved, self.unwritable = True, None
         except OSError as error:
             if self.unwritable is None:
@@ -204,7 +205,7 @@ class SpoolReader:
     def refuse(self, refused: List[Dict[str, object]]) -> None:
         """Keeps records that a tracker refused for good, with the reasons."""
         try:
-            with open(self._beside("refused"), "a", encoding="utf-8", opener=_private) as file:
+            with open(self._beside("refused"), "a", encoding="utf-8", opener=private) as file:
                 file.write("".join(json.dumps(entry) + "\n" for entry in refused))
         except OSError as error:  # the tracker keeps them too
             report("spool", error)
@@ -212,7 +213,7 @@ class SpoolReader:
     def _keep_damaged(self, damaged: Sequence[bytes]) -> None:
         """Keeps what cannot be sent because it is no whole frame, since the file it is in will be deleted."""
         try:
-            with open(self._beside("damaged"), "ab", opener=_private) as file:
+            with open(self._beside("damaged"), "ab", opener=private) as file:
                 file.writelines(damaged)
         except OSError as error:
             report("spool", error)
@@ -250,7 +251,7 @@ class SpoolReader:
         except FileNotFoundError:
             return
         for name in names:
-            if name.startswith(self.producer) and not name.endswith((".refused", ".damaged")):
+            if name.startswith(self.producer) and not name.endswith((".refused", ".damaged", POINTS_SUFFIX)):
                 _remove(os.path.join(folder_of(self.spool, self.producer), name))
 
     def _nothing_left(self, numbers: List[int]) -> bool:
@@ -289,6 +290,11 @@ class SpoolReader:
         except (OSError, ValueError):
             pass  # what was taken is sent again, which is harmless
         return 1, 0, Figures(0, 0, {})
+
+
+def is_kept(spool: str, producer: str) -> bool:
+    """Whether a producer was told to keep its files, also when they were taken."""
+    return os.path.exists(os.path.join(folder_of(spool, producer), producer + KEPT_SUFFIX))
 
 
 def _checked(text: str) -> str:
@@ -330,7 +336,10 @@ class OwnSpool(SpoolReader):
         self._pause = nothing
 
     def take(self, max_records: int, max_bytes: int) -> Optional[Batch]:
-        return super().take(max_records, max_bytes) if self._unread() else None
+        batch = super().take(max_records, max_bytes) if self._unread() else None
+        if batch is not None:
+            self._writer.catch_up()
+        return batch
 
     def done(self, batch: Batch, refused: int = 0) -> None:
         number = batch.position[0]
@@ -357,19 +366,30 @@ class OwnSpool(SpoolReader):
                 self._losses.drop("damaged", lost)
 
 
-def _write_small(path: str, text: str) -> None:
-    """Replaces a small file so that a reader sees the old or the new text, whole; several may do it at once."""
+def write_whole(path: str, data: bytes, synced: bool = False) -> None:
+    """Replaces a file so that a reader sees the old or the new one, whole; several may do it at once.
+
+    Args:
+        synced: it is on the disk itself before it has its name.
+
+    Raises:
+        OSError: that cannot be done.
+    """
     temporary = f"{path}.{os.getpid()}.{time.monotonic_ns()}.new"
     try:
-        with open(temporary, "w", encoding="utf-8", opener=_private) as file:
-            file.write(text)
+        with open(temporary, "wb", opener=private) as file:
+            file.write(data)
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError:
         _remove(temporary)
         raise
 
 
-def _private(path: str, flags: int) -> int:
+def private(path: str, flags: int) -> int:
+    """Opens a file, as ``open`` wants it, that the user alone may read."""
     return os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Callable
+from typing import TYPE_CHECKING, Callable, Optional
 
 from ._boundary import report, shielded
 from .spool import SpoolWriter, folder_of
+
+if TYPE_CHECKING:
+    from .sealing import Points
 
 PERIOD = 0.02
 """Seconds between two looks; with the sync itself a record is on the disk within 50 ms where a sync takes less than 15."""
@@ -19,12 +22,16 @@ class Syncer:
     Args:
         writer: made with ``keeps_finished``; only this thread closes its finished files.
         fsync: brings a file to the disk.
+
+    Attributes:
+        points: of series, synced after the records.
     """
 
     def __init__(
         self, writer: SpoolWriter, fsync: Callable[[int], None] = lambda fd: os.fsync(fd), period: float = PERIOD
     ) -> None:
         self._writer, self._fsync, self._period = writer, fsync, period
+        self.points: Optional[Points] = None
         self._synced = self._folders_at = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pllib-sync", daemon=True)
@@ -44,28 +51,39 @@ class Syncer:
 
     @shielded(lambda self: None, always=True)
     def _step(self) -> None:
+        try:
+            if self.points is not None:
+                self.points.sync(self._sync_records, self._fsync)
+            else:
+                self._sync_records()
+        except OSError as error:
+            report("sync", error)
+
+    def _sync_records(self) -> None:
         writer = self._writer
         accepted, number = writer.accepted, writer.number
         if accepted == self._synced:
             return
-        try:
-            while writer.finished:
-                self._fsync(writer.finished[0])
-                os.close(writer.finished.popleft())
-            self._fsync(writer.fd)
-            if number != self._folders_at:
-                self._sync_folders()
-                self._folders_at = number
-            self._synced = accepted
-        except OSError as error:
-            report("sync", error)
+        while writer.finished:
+            self._fsync(writer.finished[0])
+            os.close(writer.finished.popleft())
+        self._fsync(writer.fd)
+        if number != self._folders_at:
+            self._sync_folders()
+            self._folders_at = number
+        self._synced = accepted
 
     def _sync_folders(self) -> None:
         """The folders' entries of new files; ``fsync`` of a file alone does not keep its name."""
         shard = folder_of(self._writer.spool, self._writer.producer)
         for folder in (shard, self._writer.spool, os.path.dirname(self._writer.spool) or "."):
-            fd = os.open(folder, os.O_RDONLY)
-            try:
-                self._fsync(fd)
-            finally:
-                os.close(fd)
+            sync_folder(folder, self._fsync)
+
+
+def sync_folder(folder: str, fsync: Callable[[int], None]) -> None:
+    """Brings a folder's entries to the disk."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        fsync(fd)
+    finally:
+        os.close(fd)

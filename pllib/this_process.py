@@ -40,7 +40,7 @@ def _import_the_rest(settings: Settings) -> None:
     """
     import urllib.parse  # noqa: F401
 
-    from . import memory, shipper, syncing, transport  # noqa: F401
+    from . import memory, sealing, shipper, syncing, transport  # noqa: F401
 
     if settings.url.startswith("https"):
         import ssl  # noqa: F401
@@ -96,8 +96,9 @@ def latest() -> Optional[Client]:
 def no_stats() -> Dict[str, Json]:
     """The figures of a process that has recorded nothing."""
     counts = dict.fromkeys(("accepted", "delivered", "refused", "waiting"), 0)
+    points = {"accepted": 0, "waiting": 0}
     about = {"producer": None, "mode": None, "last_error": None, "spool": None, "shortened": 0}
-    return {**about, **counts, "dropped": {}, "errors": dict(_boundary.swallowed)}
+    return {**about, **counts, "dropped": {}, "points": points, "errors": dict(_boundary.swallowed)}
 
 
 def lose(reason: str) -> None:
