@@ -7,6 +7,7 @@ import os
 from typing import Any, Callable, Dict, Iterator, NamedTuple
 
 from .. import frames
+from ..points_recovery import UnknownVersion, left
 from ..spool import producers, segment_path, segments
 
 Json = Any
@@ -36,6 +37,7 @@ def raw_records(folder: str, problem: Callable[[str], None]) -> Iterator[Raw]:
             )
         for number in numbers:
             yield from _of_file(folder, producer, number, number != numbers[-1], problem)
+        yield from _points(folder, producer, problem)
 
 
 def _of_file(folder: str, producer: str, number: int, complete: bool, problem: Callable[[str], None]) -> Iterator[Raw]:
@@ -56,6 +58,18 @@ def _of_file(folder: str, producer: str, number: int, complete: bool, problem: C
             yield Raw(producer, frame.payload)
     if damaged:
         problem(f"{path}: {damaged} damaged stretches were passed over")
+
+
+def _points(folder: str, producer: str, problem: Callable[[str], None]) -> Iterator[Raw]:
+    """The points of series that are in no record yet, as the records they would make now."""
+    try:
+        found = left(folder, producer)
+    except (OSError, UnknownVersion) as error:
+        problem(f"points of process {producer} cannot be read: {error}")
+        return
+    yield from (Raw(producer, payload) for payload in found.records)
+    if found.damaged:
+        problem(f"{len(found.damaged)} damaged lines of points of process {producer} were passed over")
 
 
 def decoded(payload: bytes) -> Dict[str, Json]:

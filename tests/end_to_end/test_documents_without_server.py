@@ -294,3 +294,31 @@ def said(folder: Path, execution: str, name: str) -> dict[str, str]:
     iri = f"{DEFAULT_BASE}execution/{execution}/{name}"
     [found] = [each for each in documents.statements(folder, execution) if each.id == iri]
     return {key.rpartition("#")[2]: value[0] for key, value in found.attributes}
+
+
+SERIES = """
+import os, pllib, signal
+from pllib.series import Series
+
+with pllib.workflow("series MARK", execution="job") as flow:
+    with flow.task("fit", stage="training") as task:
+        task.add(used={"seed": 7}, generated={"early": "x"}, meta={"k": 1})
+        loss, power = Series(task, "loss/train", rank=0), Series(flow, "gpu.0.power", unit="W", telemetry=True)
+        for step in range(2500):
+            loss.log(1 / (step + 1), step)
+        for value in (float("nan"), float("inf"), -0.0, 2**60, 1e-5, 1e16):
+            power.log(value)
+            loss.log(value, -3)
+        if os.environ.get("KILLED"):
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_series_of_real_processes_one_of_them_killed_give_the_same_documents(lab):
+    lab.run(SERIES, mode="disk")
+    lab.run(SERIES, mode="disk", check=False, KILLED="yes")
+    folder = lab.folder / "spool"
+    assert list(folder.rglob("*.points"))
+    [execution] = documents.executions(folder)
+    assert execution.status == "running"
+    compare(lab, folder)
