@@ -19,7 +19,6 @@ FACTS: Tuple[Tuple[str, str, float, str], ...] = (
 SENSORS: Tuple[Tuple[str, str, float, str], ...] = (
     ("power1_average", "power", 1e-6, "W"),
     ("power1_input", "power", 1e-6, "W"),
-    ("energy1_input", "energy", 1e-6, "J"),
     ("temp1_input", "temperature", 1e-3, "°C"),
     ("freq1_input", "clock", 1e-6, "MHz"),
     ("freq2_input", "memory_clock", 1e-6, "MHz"),

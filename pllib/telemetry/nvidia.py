@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Tuple
 
 from .readings import INSTALL, Reading, Reasons, Unavailable
 
@@ -60,18 +60,22 @@ def readings_of(device: str, answers: Mapping[str, Any]) -> List[Reading]:
 class Gpus:
     """All NVIDIA devices, numbered as NVML does (``CUDA_VISIBLE_DEVICES`` hides none of them).
 
+    Args:
+        unavailable: gets what a device does not tell.
+        queries: of ``QUERIES``.
+
     Raises:
         Unavailable: the package, the driver or a device is missing; the message says which.
     """
 
-    def __init__(self, unavailable: Reasons) -> None:
+    def __init__(self, unavailable: Reasons, queries: Iterable[str] = tuple(QUERIES)) -> None:
         self._nvml = _library()
         self._unavailable = unavailable
         self._queries: List[Tuple[str, Any, Dict[str, Query]]] = []
         try:
             for number in range(self._nvml.nvmlDeviceGetCount()):
                 handle = self._nvml.nvmlDeviceGetHandleByIndex(number)
-                self._queries.append((str(number), handle, dict(QUERIES)))
+                self._queries.append((str(number), handle, {name: QUERIES[name] for name in queries}))
         except self._nvml.NVMLError as error:
             raise Unavailable(f"NVML: {error}") from error
         if not self._queries:

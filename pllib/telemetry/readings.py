@@ -11,6 +11,19 @@ INSTALL = "pip install 'pllib[telemetry]'"
 NONE = "1"
 """Unit of what is counted (threads, open files)."""
 
+UNITS = {
+    "emissions": "kg CO2eq",
+    "emissions_rate": "kg CO2eq/s",
+    "cpu_power": "W",
+    "gpu_power": "W",
+    "ram_power": "W",
+    "cpu_energy": "kWh",
+    "gpu_energy": "kWh",
+    "ram_energy": "kWh",
+    "energy_consumed": "kWh",
+}
+"""The nine values of energy and carbon, named as codecarbon and Prov4ML do. Powers and the rate are means since the start."""
+
 
 class Reading(NamedTuple):
     """One measured value.
