@@ -27,7 +27,8 @@ class Settings(NamedTuple):
     ``full`` what happens to a record that finds no room, one of ``FULL``; ``block_timeout`` seconds that ``block`` waits for some;
     ``timeout`` seconds for an exchange with the tracker; ``exit_timeout`` seconds spent shipping at exit; ``stat`` whether files
     get the state identity they have on disk; ``strict`` whether errors are raised into the script;
-    ``keep`` whether spool files stay when they were delivered; ``enabled`` whether anything is captured at all.
+    ``keep`` whether spool files stay when they were delivered; ``enabled`` whether anything is captured at all;
+    ``country`` where the machine stands (three letters) and ``carbon_intensity`` what a kWh stands for there (g CO2eq), for emissions.
     """
 
     url: str = "http://127.0.0.1:8470"
@@ -53,6 +54,8 @@ class Settings(NamedTuple):
     keep: bool = False
     strict: bool = False
     enabled: bool = True
+    country: Optional[str] = None
+    carbon_intensity: Optional[str] = None
 
 
 _TRUE = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}

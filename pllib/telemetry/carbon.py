@@ -12,7 +12,10 @@ SECONDS = 15.0
 """Between codecarbon's own measurements."""
 ESTIMATES = {"cpu_load": "estimated from its load", "constant": "taken as a constant"}
 """Ways of codecarbon that measure no energy."""
-NO_INTENSITY = "how much carbon a kWh stands for is not known: set the country (PLLIB_COUNTRY=DEU) or the g CO2eq/kWh (PLLIB_CARBON_INTENSITY=380)"
+NO_INTENSITY = (
+    "how much carbon a kWh stands for is not known: "
+    + "set the country (PLLIB_COUNTRY=DEU) or the g CO2eq/kWh (PLLIB_CARBON_INTENSITY=380)"
+)
 
 
 class Listener:

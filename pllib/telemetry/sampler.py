@@ -36,14 +36,14 @@ def checked_interval(interval: float) -> float:
 
 
 class Ticker:
-    """A daemon thread that calls ``tick`` at once and then every ``interval`` seconds, counted from the start.
+    """A daemon thread that calls ``tick`` every ``interval`` seconds, counted from the start; with ``at_once`` at the start too.
 
     A round that takes too long leaves out those that it misses, and they are counted. A forked child has no such thread; there
     the ticker is off, and may be started.
     """
 
-    def __init__(self, tick: Callable[[], None], interval: float) -> None:
-        self._tick, self._interval = tick, interval
+    def __init__(self, tick: Callable[[], None], interval: float, *, at_once: bool = False) -> None:
+        self._tick, self._interval, self._at_once = tick, interval, at_once
         self.missed = 0
         self._pid = 0
         self._thread: Optional[threading.Thread] = None
@@ -77,11 +77,13 @@ class Ticker:
 
     def _run(self, stopping: threading.Event) -> None:
         began, turn = time.monotonic(), 0
+        if not self._at_once and stopping.wait(self._interval):
+            return
         while True:
             self._guarded()
             now = time.monotonic()
             following = int((now - began) / self._interval) + 1
-            self.missed += following - turn - 1
+            self.missed += max(0, following - turn - 1)
             turn = following
             if stopping.wait(began + turn * self._interval - now):
                 return
@@ -117,7 +119,7 @@ class Sampler:
     ) -> None:
         self._sink = sink
         self._machine = Machine(groups, children=children, root=root)
-        self._ticker = Ticker(self._sample, checked_interval(interval))
+        self._ticker = Ticker(self._sample, checked_interval(interval), at_once=True)
         self.samples = self.failures = 0
 
     @property
