@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import Dict, Optional, Protocol, Tuple
+from typing import Dict, Optional, Protocol, Tuple, Union
 
 from .._boundary import shielded
 from ..errors import CaptureError, ConfigurationError
@@ -133,13 +133,13 @@ class EnergyMeter:
         unavailable: names, of ``UNITS``, that there is no value for, to the reason.
 
     Raises:
-        ConfigurationError: the intensity is no number above 0, or the country no code.
+        ConfigurationError: the intensity is no number from 0 on, or the country no code.
     """
 
     def __init__(
         self,
         country: Optional[str] = None,
-        intensity: Optional[float] = None,
+        intensity: Union[float, str, None] = None,
         *,
         codecarbon: bool = True,
         root: str = "/",
@@ -205,11 +205,11 @@ def _checked_country(country: Optional[str]) -> Optional[str]:
     return country.upper()
 
 
-def _checked_intensity(intensity: object) -> Optional[float]:
+def _checked_intensity(intensity: Union[float, str, None]) -> Optional[float]:
     if intensity is None:
         return None
     try:
-        number = float(intensity)  # type: ignore[arg-type]
+        number = float(intensity)
     except (TypeError, ValueError):
         number = -1.0
     if not 0 <= number < float("inf"):

@@ -55,7 +55,6 @@ def memory_readings(total: float, available: float, swap_used: float) -> List[Re
     used = total - available
     return [
         Reading("memory.used", used, "B"),
-        Reading("memory.available", available, "B"),
         Reading("memory.total", total, "B"),
         Reading("memory.percent", 100.0 * used / total if total else 0.0, "%"),
         Reading("memory.swap_used", swap_used, "B"),

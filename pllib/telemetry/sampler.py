@@ -77,13 +77,15 @@ class Ticker:
 
     def _run(self, stopping: threading.Event) -> None:
         began, turn = time.monotonic(), 0
-        if not self._at_once and stopping.wait(self._interval):
-            return
+        if not self._at_once:
+            turn = 1
+            if stopping.wait(self._interval):
+                return
         while True:
             self._guarded()
             now = time.monotonic()
-            following = int((now - began) / self._interval) + 1
-            self.missed += max(0, following - turn - 1)
+            following = max(turn, int((now - began) / self._interval)) + 1
+            self.missed += following - turn - 1
             turn = following
             if stopping.wait(began + turn * self._interval - now):
                 return
