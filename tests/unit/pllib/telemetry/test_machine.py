@@ -15,8 +15,20 @@ from pllib.telemetry import GROUPS, Machine, machine, portable
 from pllib.telemetry.readings import Rate, Unavailable
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads this machine's /proc")
-MEMINFO = "MemTotal: 1000 kB\nMemFree: 100 kB\nMemAvailable: 250 kB\nBuffers: 5 kB\nCached: 20 kB\nSwapCached: 9 kB\nSwapTotal: 80 kB\nSwapFree: 30 kB\n"
-NET = "Inter-| Receive | Transmit\n face |bytes packets errs|bytes\n    lo: {0} 1 0 0 0 0 0 0 {0} 1 0 0 0 0 0 0\n  eth0:{1} 7 0 0 0 0 0 0 {2} 5 0 0 0 0 0 0\n"
+MEMINFO = """MemTotal: 1000 kB
+MemFree: 100 kB
+MemAvailable: 250 kB
+Buffers: 5 kB
+Cached: 20 kB
+SwapCached: 9 kB
+SwapTotal: 80 kB
+SwapFree: 30 kB
+"""
+NET = """Inter-| Receive | Transmit
+ face |bytes packets errs|bytes
+    lo: {0} 1 0 0 0 0 0 0 {0} 1 0 0 0 0 0 0
+  eth0:{1} 7 0 0 0 0 0 0 {2} 5 0 0 0 0 0 0
+"""
 
 
 def values(readings):
@@ -119,7 +131,15 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_read(grow):
 
 @pytest.mark.parametrize("text", ["", "cpu", "cpu x y", "\0\0\0", "MemTotal: 5 kB"])
 def test_files_that_say_something_else_are_said(grow, text):
-    files = ("proc/stat", "proc/loadavg", "proc/meminfo", "proc/net/dev", "proc/diskstats", "proc/self/stat", "proc/self/cgroup")
+    files = (
+        "proc/stat",
+        "proc/loadavg",
+        "proc/meminfo",
+        "proc/net/dev",
+        "proc/diskstats",
+        "proc/self/stat",
+        "proc/self/cgroup",
+    )
     found = Machine(root=grow(dict.fromkeys(files, text)))
     found.read()
     found.read()
