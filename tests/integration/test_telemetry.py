@@ -125,9 +125,10 @@ def test_readings_are_series_of_the_activity(tmp_path):
     ends = [index for index, record in enumerate(found) if record["op"] == "end" and record["kind"] == "task"]
     points = [index for index, record in enumerate(found) if record["op"] == "points" and record.get("id")]
     assert max(points) < ends[0], "all of it before the end"
-    told = [
-        record["meta"]["telemetry"]["v"]["unavailable"] for record in found if "telemetry" in record.get("meta", {})
+    of_task = [
+        record["meta"]["telemetry"] for record in found if record.get("id") and "telemetry" in record.get("meta", {})
     ]
+    told = [said["v"]["unavailable"] for said in of_task]
     absent = set(Machine().unavailable)
     assert [absent <= set(one) for one in told] == ([True] if absent else []), (
         "what this machine does not have is said once"
