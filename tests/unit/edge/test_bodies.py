@@ -30,7 +30,7 @@ def test_a_bomb_stops_at_the_limit() -> None:
     assert len(Inflate().feed(zlib.compress(b"0" * MAX_INFLATED, wbits=31))) == MAX_INFLATED
 
 
-@pytest.mark.parametrize("packed", [b"no gzip", gzip.compress(b"x") + b"rest"])
+@pytest.mark.parametrize("packed", [b"no gzip", gzip.compress(b"x") + b"rest"], ids=["none", "more"])
 def test_what_is_no_gzip(packed: bytes) -> None:
     with pytest.raises(RequestError) as caught:
         Inflate().feed(packed)
