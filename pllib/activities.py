@@ -67,6 +67,7 @@ class Activity:
     _session = ""
     _match = False
     _ended = False
+    _silent = False  # nothing of it is recorded, nor of what is opened inside it
 
     def __init__(
         self,
@@ -102,7 +103,7 @@ class Activity:
     @shielded(_not_recorded)
     def begin(self) -> Activity:
         """Records the begin; ``with`` does this."""
-        if self._began is None and this_process.current().settings.enabled:
+        if self._began is None and not self._is_silent() and this_process.current().settings.enabled:
             self._begin()
         return self
 
@@ -199,7 +200,7 @@ class Activity:
     @property
     def token(self) -> str:
         """Text with which another thread or process can go on inside this activity: see ``attach``."""
-        return f"{self.wf} {self.id} {self.stage or '-'} {self.kind}"
+        return f"{self.wf} {self.id} {self.stage or '-'} {self.kind}{' silent' if self._silent else ''}"
 
     # -- context ------------------------------------------------------------------------------------------------
 
@@ -284,6 +285,12 @@ class Activity:
             client = this_process.current()
             wall, steady = time.time_ns() // 1000, time.monotonic_ns()
             client.accept(f'{{"n":{next(client.numbers)},"op":"add","t":{wall},"m":{steady},{self._identity()}', parts)
+
+    def _is_silent(self) -> bool:
+        outer = self.parent or _open.get()
+        if outer is not None and outer._silent:
+            self.wf, self._silent = outer.wf, True
+        return self._silent
 
     def _identity(self) -> str:
         """Which activity a record is about, as fields of it."""
@@ -447,12 +454,15 @@ class Remote(Activity):
     """An activity that was opened elsewhere (another thread's or process's), by its token. Its end is not ours."""
 
     def __init__(self, token: str) -> None:
-        wf, identifier, stage, kind, *_ = [*token.split(" "), "", "", ""]
+        wf, identifier, stage, kind, silent, *_ = [*token.split(" "), "", "", "", ""]
         if wf.count("/") != 1 or (identifier and identifier.count("/") != 1):
             raise CaptureError(f"not the token of an activity: {token[:100]!r}")
         super().__init__(wf.split("/")[0], stage=None if stage in ("", "-") else stage)
         self.wf, self.id = wf, identifier
         self.kind = kind or ("task" if identifier else "workflow")
+        if silent == "silent":
+            self._silent = True
+            return
         self._began = (0, 0)
         self._match = True
         self._client = this_process.current()

@@ -18,8 +18,12 @@ _WORDS = (
 _NAME = rf"(?:(?<![A-Za-z])(?:{_WORDS})(?![A-Za-z]))"
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SECRET = re.compile(_NAME, re.IGNORECASE)
-_NOT_SECRET = re.compile(r"(?:max|min|num|n|new|pad|eos|bos|unk|mask|stop|vocab|per|count|tokens|total)[-_.]", re.IGNORECASE)
-_ASSIGNED = re.compile(r"(?P<name>[^\s=:&?;,'\"{}]+)(?P<sign>['\"]?\s*[=:]\s*['\"]?(?:bearer\s+)?)(?P<value>[^\s&;,'\"}]+)", re.IGNORECASE)
+_NOT_SECRET = re.compile(
+    r"(?:max|min|num|n|new|pad|eos|bos|unk|mask|stop|vocab|per|count|tokens|total)[-_.]", re.IGNORECASE
+)
+_ASSIGNED = re.compile(
+    r"(?P<name>[^\s=:&?;,'\"{}]+)(?P<sign>['\"]?\s*[=:]\s*['\"]?(?:bearer\s+)?)(?P<value>[^\s&;,'\"}]+)", re.IGNORECASE
+)
 _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*://)[^/\s@]*@(?=[^/\s])")
 _KNOWN = re.compile(
     r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w\-]{16,}|hf_[A-Za-z0-9]{20,}|sk-[\w\-]{20,}|xox[abprs]-[\w\-]{10,}"

@@ -7,6 +7,7 @@ import sys
 from typing import Any, Dict
 
 from ._version import __version__
+from .masking import masked_arguments
 from .references import machine_name
 
 JOB_VARIABLES = (
@@ -39,7 +40,7 @@ def producer_facts() -> Dict[str, Any]:
         "host": machine_name(),
         "pid": os.getpid(),
         "user": _user(),
-        "command": " ".join(_tidy(argument) for argument in sys.argv)[:2000],
+        "command": " ".join(masked_arguments([_tidy(argument) for argument in sys.argv]))[:2000],
         "python": ".".join(map(str, sys.version_info[:3])),
         "pllib": __version__,
         "software": {name: version for name, version in versions.items() if isinstance(version, str)},

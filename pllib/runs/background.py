@@ -34,6 +34,10 @@ class Jobs:
         """Whether there is still time."""
         return not self._stopped
 
+    def count(self) -> int:
+        """How many are to be done."""
+        return len(self._waiting)
+
     def put(self, job: Job) -> None:
         """Has a job done soon; at once where no thread can be started any more."""
         with self._condition:

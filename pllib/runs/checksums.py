@@ -6,6 +6,7 @@ link) is named and never opened, so nothing here can wait for a writer or read f
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -20,7 +21,7 @@ Facts = Dict[str, Any]
 GoOn = Callable[[], bool]
 
 
-class Stopped(Exception):  # noqa: N818 - no error
+class Stopped(Exception):
     """The process ends before everything was read."""
 
 
@@ -40,10 +41,8 @@ class Opened(NamedTuple):
     def is_as_it_was(self, path: str) -> bool:
         """Whether the file, and what the path leads to if it leads to anything, is still in that state."""
         states = [os.fstat(self.fd)]
-        try:
+        with contextlib.suppress(OSError):  # removed after it was logged: what was read is what was logged
             states.append(os.stat(path))
-        except OSError:
-            pass  # removed after it was logged: what was read is what was logged
         return all((s.st_size, s.st_mtime_ns, s.st_ino) == self[1:] for s in states)
 
 
@@ -54,7 +53,9 @@ def opened(path: str) -> Opened:
         OSError: it cannot be read, or is no regular file.
     """
     # Without O_NONBLOCK a pipe would wait here for its writer.
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+    fd = os.open(
+        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    )
     state = os.fstat(fd)
     if not stat.S_ISREG(state.st_mode):
         os.close(fd)
@@ -92,9 +93,9 @@ def of_file(path: str, file: Opened, go_on: GoOn) -> Facts:
 def of_folder(path: str, go_on: GoOn) -> Facts:
     """Facts about a folder: ``files``, ``size`` of all together, ``manifest`` and ``sha256``, which is that of the manifest's lines.
 
-    A line is ``{sha256}  {path}`` as ``sha256sum`` writes it. ``manifest`` maps paths to ``[size, sha256]``, or to why there is none; at most
-    ``MAX_LISTED`` are in it (``listed`` says how many, if not all). ``not_read`` counts files that have no checksum, ``cut`` says that only
-    the first ``MAX_FILES`` were looked at.
+    A line is ``{sha256}  {path}`` as ``sha256sum`` writes it. ``manifest`` maps paths to ``[size, sha256]``, or to why
+    there is none; at most ``MAX_LISTED`` are in it (``listed`` says how many, if not all). ``not_read`` counts files that
+    have no checksum, ``cut`` says that only the first ``MAX_FILES`` were looked at.
 
     Raises:
         Stopped: ``go_on`` said no.
@@ -121,7 +122,12 @@ def of_folder(path: str, go_on: GoOn) -> Facts:
         if len(manifest) < MAX_LISTED:
             manifest[name] = entry if isinstance(entry, str) else list(entry)
     found: Facts = {"files": count, "size": size, "sha256": whole.hexdigest(), "manifest": manifest}
-    said = {"listed": len(manifest) if len(manifest) < count else 0, "not_read": unread, "cut": cut, "changed_while_read": changed}
+    said = {
+        "listed": len(manifest) if len(manifest) < count else 0,
+        "not_read": unread,
+        "cut": cut,
+        "changed_while_read": changed,
+    }
     if changed:
         del found["sha256"]
     return {**found, **{name: fact for name, fact in said.items() if fact}}
@@ -138,7 +144,8 @@ def _files_under(path: str) -> Iterator[str]:
 
 
 def _members(path: str, inside: str) -> Tuple[List[str], List[str]]:
-    folders, files = [], []
+    folders: List[str] = []
+    files: List[str] = []
     try:
         with os.scandir(os.path.join(path, inside)) as entries:
             for entry in entries:

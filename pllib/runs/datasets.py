@@ -1,6 +1,6 @@
-"""What data set objects are like: lengths, shapes, columns, batch sizes. Arrays, frames, tables, loaders and sequences, by what they can do.
+"""What data set objects are like: lengths, shapes, columns, batch sizes, of arrays, frames, tables, loaders and lists.
 
-Nothing is imported, copied or iterated over, and a length or shape that cannot be told is left out.
+They are known by what they can do. Nothing is imported, copied or iterated over, and a length or shape that cannot be told is left out.
 """
 
 from __future__ import annotations

@@ -18,11 +18,13 @@ Facts = Dict[str, Any]
 MAX_PACKAGES = 5_000
 MAX_ARGUMENTS = 1_000
 VARIABLES = (
-    *JOB_VARIABLES, "SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_JOB_NUM_NODES", "SLURM_CPUS_PER_TASK", "SLURM_GPUS", "SLURM_GPUS_ON_NODE",
-    "SLURM_JOB_GPUS", "SLURM_MEM_PER_NODE", "SLURM_JOB_QOS", "SLURM_RESTART_COUNT", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE",
-    "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
-    "CUDA_HOME", "CUDA_DEVICE_ORDER", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES",
-    "PYTHONHASHSEED", "TF_DETERMINISTIC_OPS", "XLA_FLAGS",
+    *JOB_VARIABLES,
+    "SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_JOB_NUM_NODES", "SLURM_CPUS_PER_TASK", "SLURM_GPUS",
+    "SLURM_GPUS_ON_NODE", "SLURM_JOB_GPUS", "SLURM_MEM_PER_NODE", "SLURM_JOB_QOS", "SLURM_RESTART_COUNT",
+    "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT",
+    "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_HOME",
+    "CUDA_DEVICE_ORDER", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES", "PYTHONHASHSEED", "TF_DETERMINISTIC_OPS", "XLA_FLAGS",
 )  # fmt: skip
 """Variables of the environment that are recorded; no others, since there are secrets among them."""
 DRIVER = "/proc/driver/nvidia"
@@ -40,7 +42,13 @@ def command() -> Facts:
 def environment() -> Facts:
     """All of the environment that is recorded, as one JSON object."""
     found: Facts = {**command(), "python": _python(), "platform": _platform()}
-    for name, look in (("packages", packages), ("modules", modules), ("cuda", cuda), ("variables", _variables), ("mpi", _mpi)):
+    for name, look in (
+        ("packages", packages),
+        ("modules", modules),
+        ("cuda", cuda),
+        ("variables", _variables),
+        ("mpi", _mpi),
+    ):
         facts = _looked(look)
         if facts:
             found[name] = facts
@@ -71,7 +79,9 @@ def _installed() -> Dict[str, str]:
     for package in distributions():
         name = _looked(lambda package=package: package.metadata["Name"])
         if isinstance(name, str) and len(found) < MAX_PACKAGES:
-            found.setdefault(name[:200], str(package.version)[:100])  # the first on the path is the one that is imported
+            found.setdefault(
+                name[:200], str(package.version)[:100]
+            )  # the first on the path is the one that is imported
     return dict(sorted(found.items()))
 
 

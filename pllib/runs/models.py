@@ -1,13 +1,13 @@
 """What models are like: framework, class, how many parameters, their memory, their architecture.
 
-PyTorch modules, scikit-learn estimators, Keras models and trees of arrays (JAX, Flax, numpy) are known by what they can do. Nothing is imported, and
-nothing of a model is run or copied.
+PyTorch modules, scikit-learn estimators, Keras models and trees of arrays (JAX, Flax, numpy) are known by what they can do.
+Nothing is imported, and nothing of a model is run or copied.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
 
 from .._boundary import shielded
 from .datasets import class_name
@@ -18,11 +18,20 @@ MAX_PARTS = 200
 MAX_SETTINGS = 100
 MAX_LEAVES = 100_000
 LEARNT = (
-    "coef_", "intercept_", "coefs_", "intercepts_", "dual_coef_", "support_vectors_", "cluster_centers_", "components_", "means_", "covariances_",
-    "precisions_", "weights_", "theta_", "var_", "feature_log_prob_", "class_log_prior_", "mean_", "scale_", "threshold_",
+    "coef_", "intercept_", "coefs_", "intercepts_", "dual_coef_", "support_vectors_", "cluster_centers_", "components_",
+    "means_", "covariances_", "precisions_", "weights_", "theta_", "var_", "feature_log_prob_", "class_log_prior_",
+    "mean_", "scale_", "threshold_",
 )  # fmt: skip
 """Attributes in which scikit-learn's estimators keep what they learnt, where it is numbers."""
-INNER = ("estimators_", "estimator_", "best_estimator_", "steps", "final_estimator_", "calibrated_classifiers_", "transformers_")
+INNER = (
+    "estimators_",
+    "estimator_",
+    "best_estimator_",
+    "steps",
+    "final_estimator_",
+    "calibrated_classifiers_",
+    "transformers_",
+)
 
 
 class Description:
@@ -36,8 +45,9 @@ class Description:
 def description(model: Any) -> Description:
     """What a model is like.
 
-    Facts: ``framework``, ``framework_version``, ``class``, ``parameters``, ``trainable_parameters``, ``memory_bytes``, ``architecture`` (a list of
-    ``{"name", "class", "parameters"}``, ``parts`` says how many there are in all when it was cut), as far as the framework tells.
+    Facts: ``framework``, ``framework_version``, ``class``, ``parameters``, ``trainable_parameters``, ``memory_bytes``,
+    ``architecture`` (a list of ``{"name", "class", "parameters"}``; ``parts`` says how many there are in all when it was
+    cut), as far as the framework tells.
     An object that is no known model has ``class``, and ``recognised`` says no.
     """
     for describe in (_torch, _keras, _sklearn, _tree):
@@ -77,7 +87,9 @@ def _listed(parts: Iterable[Tuple[str, str, Optional[int]]]) -> Facts:
 
 
 def _torch(model: Any) -> Optional[Description]:
-    if not all(callable(getattr(model, name, None)) for name in ("named_modules", "parameters", "buffers", "state_dict")):
+    if not all(
+        callable(getattr(model, name, None)) for name in ("named_modules", "parameters", "buffers", "state_dict")
+    ):
         return None
     total, trainable, memory = 0, 0, 0
     kinds = set()
@@ -112,7 +124,11 @@ def _numel(tensor: Any) -> int:
 
 
 def _keras(model: Any) -> Optional[Description]:
-    if not callable(getattr(model, "count_params", None)) or not hasattr(model, "layers") or not hasattr(model, "weights"):
+    if (
+        not callable(getattr(model, "count_params", None))
+        or not hasattr(model, "layers")
+        or not hasattr(model, "weights")
+    ):
         return None
     facts = _base(model, "keras")
     facts["parameters"] = sum(_size(weight) for weight in model.weights)
@@ -166,7 +182,7 @@ def _sklearn(model: Any) -> Optional[Description]:
 
 def _estimators(model: Any) -> Iterator[Tuple[str, Any]]:
     """The estimator and those inside it (steps of pipelines, members of ensembles), each once."""
-    seen = set()
+    seen: Set[int] = set()
     pending: List[Tuple[str, Any]] = [("", model)]
     while pending and len(seen) < MAX_LEAVES:
         name, one = pending.pop(0)
@@ -175,7 +191,10 @@ def _estimators(model: Any) -> Iterator[Tuple[str, Any]]:
         seen.add(id(one))
         yield name, one
         for attribute in INNER:
-            pending.extend((f"{name}.{inner}".lstrip("."), part) for inner, part in _inside(attribute, getattr(one, attribute, None)))
+            pending.extend(
+                (f"{name}.{inner}".lstrip("."), part)
+                for inner, part in _inside(attribute, getattr(one, attribute, None))
+            )
 
 
 def _inside(attribute: str, held: Any) -> Iterator[Tuple[str, Any]]:
@@ -237,7 +256,7 @@ def _leaves(model: Any) -> Iterator[Tuple[str, Any]]:
         for path, leaf in tree_util.tree_flatten_with_path(model)[0][:MAX_LEAVES]:
             yield tree_util.keystr(path), leaf
         return
-    seen = set()
+    seen: Set[int] = set()
     pending: List[Tuple[str, Any]] = [("", model)]
     while pending and len(seen) < MAX_LEAVES:
         name, node = pending.pop()

@@ -1,8 +1,8 @@
 """Which rank of which job this process is, from what its launcher left in the environment, and what names the job.
 
-Known are torchrun, Open MPI and PRRTE, PMIx, MPICH and Intel MPI (Hydra), and Slurm steps. A job's name is the same in all its processes and in no other
-job's. What a launcher gives is often not enough for that: ``torchrun`` says ``none``, Open MPI's name holds a process number that comes again. So
-for a job on one machine the launcher's own process is added, with the time that it was started at.
+Known are torchrun, Open MPI, MPICH and Intel MPI (Hydra), and Slurm steps. A job's name is the same in all its processes and in
+no other job's. What a launcher gives is often not enough for that: ``torchrun`` says ``none``, Open MPI's name holds a process
+number that comes again. So for a job on one machine the launcher's own process is added, with the time it was started at.
 """
 
 from __future__ import annotations

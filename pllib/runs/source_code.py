@@ -1,7 +1,7 @@
 """The state of the source code: which commit of which repository, what was changed since, and the script that was started.
 
-``git`` is run to read only: with no shell, a time limit, no lock, hook, monitor, external diff, prompt or network, whatever the repository's
-configuration says. A repository is known by its remote, with no credentials in it.
+``git`` is run to read only: with no shell, a time limit, no lock, hook, monitor, external diff, prompt or network, whatever the
+configuration of the repository says. A repository is known by its remote, with no credentials in it.
 """
 
 from __future__ import annotations
@@ -19,19 +19,34 @@ SECONDS = 10.0
 """What all commands together may take."""
 MAX_DIFF = 100_000_000
 BLOCK = 1 << 20
+READ_ONLY = {
+    "core.fsmonitor": "false", "core.hooksPath": os.devnull, "core.untrackedCache": "false", "diff.external": "",
+    "protocol.allow": "never", "submodule.recurse": "false", "credential.helper": "",
+}  # fmt: skip
 ARGUMENTS = (
-    "--no-pager", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=" + os.devnull, "-c", "core.untrackedCache=false",
-    "-c", "diff.external=", "-c", "protocol.allow=never", "-c", "submodule.recurse=false", "-c", "credential.helper=",
-)  # fmt: skip
+    "--no-pager",
+    "--no-optional-locks",
+    *(word for item in READ_ONLY.items() for word in ("-c", "=".join(item))),
+)
 ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_PAGER": "cat",
     "GIT_TRACE2": "0", "LC_ALL": "C",
 }  # fmt: skip
-DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--binary", "--full-index", "--ignore-submodules=dirty", "HEAD", "--")
+DIFF = (
+    "diff",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    "--binary",
+    "--full-index",
+    "--ignore-submodules=dirty",
+    "HEAD",
+    "--",
+)
 Facts = Dict[str, Any]
 
 
-class Unknown(Exception):  # noqa: N818 - no error
+class Unknown(Exception):
     """Something about the code cannot be told; the text says why."""
 
 
@@ -49,6 +64,13 @@ class Code(NamedTuple):
     commit: str
     script: Optional[str]
     facts: Facts
+
+    @property
+    def version(self) -> str:
+        """The commit, and for changed code a mark of the changes: another state of the code is another version."""
+        if "incomplete" in self.facts:
+            return f"{self.commit}+unknown"
+        return f"{self.commit}+{self.facts['diff_sha256'][:16]}" if self.facts.get("dirty") else self.commit
 
 
 def entry_script() -> Optional[str]:
@@ -148,7 +170,12 @@ class _Git:
 
         try:
             done = subprocess.run(  # noqa: S603 - no shell, and no argument begins with what others wrote
-                self._command(arguments), env=self._environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=self._left(), check=False
+                self._command(arguments),
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=self._left(),
+                check=False,
             )
         except subprocess.TimeoutExpired:
             raise Unknown(f"git {arguments[0]} took longer than there was time for") from None
@@ -171,7 +198,11 @@ class _Git:
         import threading
 
         with subprocess.Popen(  # noqa: S603 - as above
-            self._command(arguments), env=self._environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            self._command(arguments),
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         ) as process:
             timer = threading.Timer(self._left(), process.kill)
             timer.daemon = True
