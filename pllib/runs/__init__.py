@@ -26,7 +26,7 @@ from .calls import (
     start_run,
     timed,
 )
-from .run import Run
+from .execution import Run
 
 __all__ = [
     "Run",

@@ -7,7 +7,7 @@ from typing import Any, ContextManager, Mapping, Optional
 
 from .._boundary import nothing, shielded
 from . import registry
-from .run import Run
+from .execution import Run
 
 
 def run(experiment: str, **options: Any) -> Run:

@@ -12,7 +12,7 @@ from ..process_end import around_forks, at_end
 from . import background
 
 if TYPE_CHECKING:
-    from .run import Run
+    from .execution import Run
 
 LAST_SECONDS = 0.3
 """What checksums and facts that are under way are given when the process ends."""
@@ -75,7 +75,7 @@ def needed() -> Run:
 
 
 def _attached_run(activity: activities.Activity) -> Run:
-    from .run import attached
+    from .execution import attached
 
     with _lock:
         found = _attached.get(activity.wf)

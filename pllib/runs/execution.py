@@ -158,11 +158,7 @@ class Run:
 
     @shielded(nothing)
     def _measure(self) -> None:
-        try:
-            from ..telemetry import record as record_telemetry
-        except ImportError as error:
-            raise CaptureError("this installation has no pllib.telemetry, so nothing is measured") from error
-        self._recording = record_telemetry(self.workflow, self._telemetry, energy=self._energy, rank=self.rank)
+        self._recording = about.telemetry().record(self.workflow, self._telemetry, energy=self._energy, rank=self.rank)
 
     @shielded(nothing)
     def end(self, error: Optional[BaseException] = None, wait: Optional[float] = None) -> None:
@@ -435,11 +431,7 @@ class Run:
     @_logs
     def log_telemetry(self, *, context: Any = None) -> None:
         """Records what the machine does now: CPU, memory, disks, network, process, GPUs, as points of series."""
-        try:
-            from ..telemetry import sample
-        except ImportError as error:
-            raise CaptureError("this installation has no pllib.telemetry, so nothing is measured") from error
-        sample(self._context(context))
+        about.telemetry().sample(self._context(context))
 
 
 _HASHED = frozenset((str, type(None)))
