@@ -15,21 +15,21 @@ _WORDS = (
     r"api[-_.]?keys?|access[-_.]?keys?|secret[-_.]?keys?|private[-_.]?keys?|account[-_.]?keys?|auth[-_.]?keys?|pass[-_.]?phrases?|passwords?"
     r"|passwd|pwd|secrets?|tokens?|credentials?|bearer|authori[sz]ation|cookies?"
 )
-_NAME = rf"(?:(?<![A-Za-z])(?:{_WORDS})(?![A-Za-z]))"
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_SECRET = re.compile(_NAME, re.IGNORECASE)
+_SECRET = re.compile(rf"(?<![A-Za-z])(?:{_WORDS})(?![A-Za-z])", re.IGNORECASE)
 _NOT_SECRET = re.compile(
-    r"(?:max|min|num|n|new|pad|eos|bos|unk|mask|stop|vocab|per|count|tokens|total)[-_.]", re.IGNORECASE
+    r"(?:max|min|num|n|new|pad|eos|bos|unk|mask|stop|vocab|per|count|total|use|no)[-_.]", re.IGNORECASE
 )
-_ASSIGNED = re.compile(
-    r"(?P<name>[^\s=:&?;,'\"{}]+)(?P<sign>['\"]?\s*[=:]\s*['\"]?(?:bearer\s+)?)(?P<value>[^\s&;,'\"}]+)", re.IGNORECASE
-)
-_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*://)[^/\s@]*@(?=[^/\s])")
+_PARTS = re.compile(r"[^\s=:&?;,'\"{}#]+|[\s=:&?;,'\"{}#]+")
+_BETWEEN = re.compile(r"[\s=:&?;,'\"{}#]")
+_ASSIGNS = re.compile(r"['\"]?\s*[=:][\s'\"]*\Z")
+_ENDS = re.compile(r"[\s&;,'\"}]")
+_SCHEMES = ("bearer", "basic", "token")
+_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]{0,30}://)[^/\s@]*@(?=[^/\s])")
 _KNOWN = re.compile(
-    r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w\-]{16,}|hf_[A-Za-z0-9]{20,}|sk-[\w\-]{20,}|xox[abprs]-[\w\-]{10,}"
-    r"|AKIA[A-Z0-9]{16}|eyJ[\w\-]{10,}\.[\w\-]{10,}\.[\w\-]*)"
+    r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w\-]{16,}|hf_[A-Za-z0-9]{20,}|sk-[\w\-]{20,}"
+    r"|xox[abprs]-[\w\-]{10,}|AKIA[A-Z0-9]{16}|eyJ[\w\-]{10,}\.[\w\-]{10,}\.[\w\-]*)"
 )
-_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+\S+")
 
 
 def masked_arguments(arguments: Sequence[str]) -> List[str]:
@@ -50,10 +50,29 @@ def masked_arguments(arguments: Sequence[str]) -> List[str]:
 
 
 def masked_text(text: str) -> str:
-    """A text with the secrets masked that are given as ``name=value`` or ``name: value`` in it, in an address, or known by their form."""
+    """A text with its secrets masked: given as ``name=value`` or ``name: value``, in an address, or known by their form."""
     text = _ADDRESS.sub(lambda found: found["scheme"] + MASK + "@", text)
-    text = _ASSIGNED.sub(_mask_assigned, text)
-    return _KNOWN.sub(MASK, _BEARER.sub(lambda found: f"{found[1]} {MASK}", text))
+    return _KNOWN.sub(MASK, _without_assigned(text))
+
+
+def _without_assigned(text: str) -> str:
+    """The text's words and what is between them in turn; of a secret's value nothing is kept, up to where it must end."""
+    found: List[str] = []
+    name, hides, after_scheme = "", False, False
+    for part in _PARTS.findall(text):
+        if _BETWEEN.match(part) is None:
+            after_scheme = hides and part.lower() in _SCHEMES
+            if hides and not after_scheme:
+                part = MASK if found[-1] != MASK else ""
+            name = part
+        elif hides and not after_scheme:
+            if _ENDS.search(part) is None:
+                continue
+            hides = False
+        elif not hides:
+            hides = _ASSIGNS.match(part) is not None and is_secret_name(name)
+        found.append(part)
+    return "".join(found)
 
 
 def is_secret_name(name: str) -> bool:
@@ -64,9 +83,3 @@ def is_secret_name(name: str) -> bool:
 
 def _is_option(argument: str) -> bool:
     return argument.startswith("-") and not argument.lstrip("-")[:1].isdigit()
-
-
-def _mask_assigned(found: re.Match[str]) -> str:
-    if found["value"].startswith("//") or not is_secret_name(found["name"]):
-        return found[0]
-    return found["name"] + found["sign"] + MASK

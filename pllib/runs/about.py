@@ -37,6 +37,7 @@ def _put_environment(activity: Activity) -> None:
 def _put_code(activity: Activity, folder: str) -> None:
     with this_process.importing():
         import subprocess  # noqa: F401
+        import tempfile  # noqa: F401
 
         from . import source_code
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional
 
 from .._boundary import shielded
-from ..values import exact
 
 Facts = Dict[str, Any]
 MAX_COLUMNS = 500
@@ -91,8 +90,7 @@ def _listed(items: Any) -> List[str]:
     for item in items:
         if len(found) == MAX_COLUMNS:
             break
-        name = exact(item)
-        found.append(str(name)[:200])
+        found.append(str(item)[:200].encode("utf-8", "backslashreplace").decode("utf-8"))
     return found
 
 

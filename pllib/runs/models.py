@@ -190,7 +190,7 @@ def _estimators(model: Any) -> Iterator[Tuple[str, Any]]:
             continue
         seen.add(id(one))
         yield name, one
-        for attribute in INNER:
+        for attribute in INNER if "estimators_" not in vars(one) else ("estimators_",):
             pending.extend(
                 (f"{name}.{inner}".lstrip("."), part)
                 for inner, part in _inside(attribute, getattr(one, attribute, None))

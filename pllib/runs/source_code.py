@@ -112,11 +112,29 @@ def _inside(top: str, script: Optional[str]) -> Optional[str]:
 
 def _changes(git: _Git) -> Facts:
     """Whether files that are tracked differ from the commit, and a digest of how."""
+    import tempfile
+
     try:
-        digest = git.digest(*DIFF)
-    except Unknown as error:
+        with tempfile.TemporaryDirectory(prefix="pllib-") as folder:
+            git.index = _copied_index(git, folder)
+            digest = git.digest(*DIFF)
+    except (Unknown, OSError) as error:
         return {"incomplete": str(error)}
     return {"dirty": False} if digest is None else {"dirty": True, "diff_sha256": digest}
+
+
+def _copied_index(git: _Git, folder: str) -> Optional[str]:
+    """A copy of the index, since ``git diff`` writes down in it what it finds out about files."""
+    index, copy = os.path.join(git.folder, git.line("rev-parse", "--git-path", "index")), os.path.join(folder, "index")
+    try:
+        state = os.stat(index)
+        with open(index, "rb") as file, open(copy, "wb") as copied:
+            copied.write(file.read())
+    except FileNotFoundError:
+        return None
+    # By its time git knows which files may have changed since it was written.
+    os.utime(copy, ns=(state.st_atime_ns, state.st_mtime_ns))
+    return copy
 
 
 def _remote(git: _Git) -> Optional[str]:
@@ -151,8 +169,8 @@ def repository_name(address: Optional[str]) -> Optional[str]:
         host, colon, path = address.partition(":")
         rest = f"{host}/{path}" if colon and "/" not in host else address
     name = posixpath.normpath(rest.replace("\\", "/")).strip("/")
-    name = name[: -len(".git")] if name.endswith(".git") else name
-    return name.strip("/") or None
+    name = posixpath.basename(name) if name.startswith(".") else name  # a folder, seen from another one
+    return (name[: -len(".git")] if name.endswith(".git") else name).strip("./") or None
 
 
 class _Git:
@@ -160,9 +178,10 @@ class _Git:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
+        self.index: Optional[str] = None
         self._until = time.monotonic() + SECONDS
         clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        self._environ = {**clean, **ENVIRONMENT}
+        self._clean = {**clean, **ENVIRONMENT}
 
     def line(self, *arguments: str) -> str:
         """What a command prints, without the last line's end. Raises ``Unknown`` when it fails."""
@@ -220,6 +239,10 @@ class _Git:
 
     def _command(self, arguments: Any) -> List[str]:
         return ["git", *ARGUMENTS, "-C", self.folder, *arguments]
+
+    @property
+    def _environ(self) -> Dict[str, str]:
+        return self._clean if self.index is None else {**self._clean, "GIT_INDEX_FILE": self.index}
 
     def _left(self) -> float:
         return max(0.1, self._until - time.monotonic())
