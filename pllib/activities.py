@@ -289,7 +289,7 @@ class Activity:
     def _is_silent(self) -> bool:
         outer = self.parent or _open.get()
         if outer is not None and outer._silent:
-            self.wf, self._silent = outer.wf, True
+            self.parent, self.wf, self._silent = outer, outer.wf, True
         return self._silent
 
     def _identity(self) -> str:

@@ -158,6 +158,8 @@ class Origins:
         return wire.exact(value)
 
     def _marked(self, marked: Marked, inner: Json) -> Json:
+        if not isinstance(inner, dict):
+            inner = wire.exact(inner)  # NaN, and text that UTF-8 has no form for
         found = dict(inner) if isinstance(inner, dict) else {"$": "value", "v": inner}
         found["as"] = marked.meaning
         if marked.facts:

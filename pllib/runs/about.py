@@ -20,7 +20,10 @@ IMPLEMENTATION = "implementation"
 
 def put(activity: Activity, *, code: bool, environment: bool) -> None:
     """Has the state of the code and the environment recorded as used by an activity."""
-    folder = os.getcwd()
+    try:
+        folder = os.getcwd()
+    except OSError:  # it was removed
+        folder = os.sep
     if code:
         background.jobs.put(lambda jobs: _put_code(activity, folder))
     if environment:

@@ -147,8 +147,10 @@ class Run:
         )
 
     def _log_given(self) -> None:
-        if self._name is not None or self._tags:
-            self.log_tags({**({} if self._name is None else {"name": self._name}), **(self._tags or {})})
+        if self._name is not None:
+            self.log_tags({"name": self._name})
+        if self._tags:
+            self.log_tags(self._tags)
         if self._params:
             self.log_params(self._params)
         if not self.rank:  # one process of a job says it for all

@@ -57,8 +57,10 @@ def here() -> Optional[Run]:
         for run in reversed(runs):
             if run.workflow.wf == wf:
                 return run
+    while activity is not None:
         if isinstance(activity, activities.Remote):
             return _attached_run(activity)
+        activity = activity.parent
     return runs[-1] if runs else None
 
 

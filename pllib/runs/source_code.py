@@ -76,7 +76,10 @@ class Code(NamedTuple):
 def entry_script() -> Optional[str]:
     """Absolute path of the script or module that this process was started with; ``None`` in a notebook or shell."""
     path = getattr(sys.modules.get("__main__"), "__file__", None) or (sys.argv[0] if sys.argv else "")
-    return os.path.abspath(path) if path and os.path.isfile(path) else None
+    try:
+        return os.path.abspath(path) if path and os.path.isfile(path) else None
+    except OSError:  # the folder that it is seen from was removed
+        return None
 
 
 def code_state(script: Optional[str], folder: str) -> Code:
