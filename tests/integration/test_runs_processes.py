@@ -316,7 +316,7 @@ def test_a_script_in_a_repository_says_which_code_it_is_and_no_secret(bench):
     folder = bench.folder / "repository" / "src"
     folder.mkdir(parents=True)
     script = bench.script('with pllib.run("digits"): pass\n', folder / "train.py")
-    git(folder, "init", "-q")
+    git(folder.parent, "init", "-q")
     git(folder, "remote", "add", "origin", "https://ana:hunter2@example.org/lab/code.git")
     git(folder, "add", ".")
     git(folder, "commit", "-q", "-m", "first")
