@@ -66,7 +66,7 @@ def _put_code(activity: Activity, folder: str) -> None:
 def _put_script(activity: Activity, script: Optional[str], reason: str) -> None:
     """With no repository: the script as a file, and why there is no more."""
     if script is None:
-        record(activity, meta={"code": {"unknown": reason}})
+        record(activity, meta={"code": f"unknown: {reason}"})
         return
     record(
         activity,

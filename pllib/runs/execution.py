@@ -79,6 +79,7 @@ class Run:
         self.rank, self.silent = checked_rank(rank), False
         self.workflow = Workflow(self.experiment, study=study, stage="learning")
         self._begun = self._ended = False
+        self._outer: Optional[Activity] = None
         self._collect_all = collect_all_processes
         self._resume = None if resume is None else str(resume).rpartition("/")[2]
         self._name, self._params, self._tags = name, params, tags
@@ -176,6 +177,7 @@ class Run:
         if not self._begun or self._ended:
             return
         self._ended = True
+        self._leave()
         registry.remove(self)
         if self.silent:
             return
@@ -202,13 +204,17 @@ class Run:
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        if activities._open.get() is self.workflow:
-            activities._open.set(self._outer)
+        self._leave()
         try:
             self.end(error)
         except FullError:
             if error is None:
                 raise  # else the script's own exception is the one to go on
+
+    def _leave(self) -> None:
+        """What is opened here from now on is not inside the run."""
+        if activities._open.get() is self.workflow:
+            activities._open.set(self._outer)
 
     # -- activities inside --------------------------------------------------------------------------------------------
 
@@ -251,7 +257,7 @@ class Run:
     def log_param(self, name: str, value: Any, *, context: Any = None) -> None:
         """Records a hyperparameter.
 
-        Another value under the same name is kept beside the first, and the metadata ``changed_params`` says so.
+        Another value under the same name is kept beside the first; the metadata ``changed_param.{name}`` has all in their order.
         """
         self.log_params({name: value}, context=context)
 
@@ -271,8 +277,8 @@ class Run:
                 known.append(encoded)
             used[name] = Marked(value, HYPERPARAMETER)
             if len(known) > 1:
-                changed[name] = list(known)
-        record(activity, used=used, meta={"changed_params": changed} if changed else {})
+                changed[f"changed_param.{name}"] = list(known)
+        record(activity, used=used, meta=changed)
 
     def log_metric(
         self,

@@ -53,7 +53,7 @@ class Target(NamedTuple):
     def refuse(self, call: str, path: str, error: OSError) -> CaptureError:
         """Says in the provenance that nothing was logged, and why; the error to raise."""
         reason = error.strerror or str(error)
-        record(self.activity, meta={"not_logged": {"call": call, "name": self.name, "path": path, "reason": reason}})
+        record(self.activity, meta={"not_logged": f"{call}: {path}: {reason}"})
         return CaptureError(f"{call}: {path} was not logged: {reason}")
 
 

@@ -134,6 +134,7 @@ def test_a_run_that_is_left_open_ends_with_the_process(records):
     pllib.shutdown()
     assert [record["status"] for record in records() if record["op"] == "end"] == ["finished", "finished"]
     assert registry.here() is None
+    assert pllib.current() is None
 
 
 def test_options_that_are_unknown_do_no_harm(records):

@@ -239,9 +239,9 @@ def test_a_parameter_logged_again_is_kept_and_said_if_it_has_another_value(said)
             run.log_param("lr", value)
     added = said("add")
     assert [value.get("v") for value in merged(added, "used")["lr"]] == [0.1, 0.2, "NaN"]
-    *_, last = merged(added, "meta")["changed_params"]
-    assert last["v"]["lr"][:2] == [0.1, 0.2]
-    assert len(last["v"]["lr"]) == 3
+    first, second = merged(added, "meta")["changed_param.lr"]
+    assert first == [0.1, 0.2]
+    assert second["v"] == [0.1, 0.2, {"$": "float", "v": "NaN"}]
 
 
 def test_params_that_are_none_are_an_error_and_the_run_goes_on(records):

@@ -162,8 +162,7 @@ def test_a_missing_file_is_an_error_and_is_said_and_nothing_else_is_lost(said, r
     assert said("used").keys() == {"lr", "lr2"}
     assert not said("generated")
     (remark,) = said("meta")["not_logged"]
-    assert remark["v"]["path"] == missing
-    assert remark["v"]["call"] == call
+    assert remark == f"{call}: {missing}: No such file or directory"
 
 
 def test_what_is_no_path_is_no_artifact(said):
