@@ -7,13 +7,12 @@ threads get it through ``carry`` or ``attach``.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from contextvars import ContextVar
 from types import MappingProxyType, TracebackType
 from typing import Any, Dict, Generic, Iterable, Iterator, Mapping, Optional, Set, Tuple, Type, TypeVar, Union
 
-from . import producer, this_process, values
+from . import facts, producer, this_process, values
 from ._boundary import complain, nothing, shielded
 from .client import Client
 from .errors import CaptureError, FullError
@@ -23,9 +22,7 @@ from .process_end import at_end
 from .references import Generated
 
 Item = TypeVar("Item")
-
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-
 _open: ContextVar[Optional[Activity]] = ContextVar("pllib_activity", default=None)
 
 
@@ -454,17 +451,12 @@ class Remote(Activity):
     """An activity that was opened elsewhere (another thread's or process's), by its token. Its end is not ours."""
 
     def __init__(self, token: str) -> None:
-        wf, identifier, stage, kind, silent, *_ = [*token.split(" "), "", "", "", ""]
-        if wf.count("/") != 1 or (identifier and identifier.count("/") != 1):
-            raise CaptureError(f"not the token of an activity: {token[:100]!r}")
-        super().__init__(wf.split("/")[0], stage=None if stage in ("", "-") else stage)
-        self.wf, self.id = wf, identifier
-        self.kind = kind or ("task" if identifier else "workflow")
-        if silent == "silent":
-            self._silent = True
+        wf, identifier, stage, kind, self._silent = facts.parsed_token(token)
+        super().__init__(wf.split("/")[0], stage=stage)
+        self.wf, self.id, self.kind = wf, identifier, kind
+        if self._silent:
             return
-        self._began = (0, 0)
-        self._match = True
+        self._began, self._match = (0, 0), True
         self._client = this_process.current()
         self._origins = Origins(wf, lambda data, origins: this_process.encode_data(data, origins.facts))
 
@@ -487,8 +479,7 @@ def implicit_workflow() -> Workflow:
     """The workflow of tasks that stand outside one: named after the script, ends with the process."""
     found = _implicit.get(os.getpid())
     if found is None:
-        script = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] not in ("", "-c") else "interactive"
-        found = _implicit[os.getpid()] = Workflow(os.path.splitext(script)[0] or "script")
+        found = _implicit[os.getpid()] = Workflow(facts.script_name())
         found.begin()
     return found
 
