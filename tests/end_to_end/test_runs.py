@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.end_to_end.conftest import Lab
+from tests.integration.runs_bench import git
 
 TRAIN = """
 import pickle, sys
@@ -46,12 +45,6 @@ with pllib.run("going-on-MARK", resume=sys.argv[1] if again else None, code=Fals
         print(run.id, flush=True)
         raise ValueError("at first")
 """
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=ana", "-c", "user.email=ana@example.org", "-c", "commit.gpgsign=false")
-    command = ["git", *identity, "-C", str(folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
 
 
 @pytest.fixture(scope="module")

@@ -4,100 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import signal
-import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pllib import spool
+from tests.integration.runs_bench import ROOT, Bench, git, points
 
-ROOT = Path(__file__).parents[2]
-HEAD = """
-import multiprocessing, os, sys, threading, time
-import pllib
-QUIET = {"code": False, "environment": False}
-"""
-LAUNCHED = (
-    "OMPI_", "PMI_", "PMIX_", "SLURM_", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC", "MPI_", "PLLIB_",
-)  # fmt: skip
 MPIRUN = ("mpirun", "-n", "4", "--oversubscribe", "--bind-to", "none")
 FOR_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-Record = dict[str, Any]
-
-
-class Bench:
-    """Starts scripts that capture to disk, and reads what they captured."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.spool = folder, folder / "spool"
-
-    def script(self, code: str, path: Path | None = None) -> Path:
-        path = path or self.folder / "script.py"
-        path.write_text(HEAD + code)
-        return path
-
-    def start(self, *command: str | Path, **environ: str) -> subprocess.Popen[str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHED)}
-        environment = {
-            **clean,
-            "PYTHONPATH": str(ROOT),
-            "PLLIB_MODE": "disk",
-            "PLLIB_SPOOL": str(self.spool),
-            "PLLIB_TEST_SESSION": os.environ.get("PLLIB_TEST_SESSION", ""),
-            **environ,
-        }
-        return subprocess.Popen(
-            [str(word) for word in command],
-            env=environment,
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def finish(self, started: Iterable[subprocess.Popen[str]], code: int | tuple[int, ...] = 0) -> list[str]:
-        """What each printed, once they have ended."""
-        told = []
-        for process in started:
-            try:
-                out, err = process.communicate(timeout=90)
-            finally:
-                process.kill()
-            assert process.returncode in (code if isinstance(code, tuple) else (code,)), err
-            assert "pllib:" not in err, err
-            told.append(out)
-        return told
-
-    def run(
-        self,
-        code: str,
-        *before: str,
-        exit_code: int | tuple[int, ...] = 0,
-        arguments: Iterable[str] = (),
-        **environ: str,
-    ) -> str:
-        command = [*before, sys.executable, self.script(code), *arguments]
-        return self.finish([self.start(*command, **environ)], exit_code)[0]
-
-    def records(self) -> list[Record]:
-        folder = str(self.spool)
-        found: list[Record] = []
-        for producer in spool.producers(folder) if self.spool.is_dir() else ():
-            for number in spool.segments(folder, producer):
-                frames = spool.read_segment(folder, producer, number)
-                found += [
-                    {**json.loads(frame.payload), "by": producer} for frame in frames if frame.payload is not None
-                ]
-        return found
-
-    def of(self, op: str, **fields: Any) -> list[Record]:
-        return [r for r in self.records() if r["op"] == op and all(r.get(n) == v for n, v in fields.items())]
 
 
 @pytest.fixture
@@ -120,16 +37,6 @@ with pllib.run("shared", params={"lr": 0.1}, **QUIET) as run:
     for thread in threads: thread.join()
 assert not pllib.stats()["errors"], pllib.stats()
 """
-
-
-def points(records: Iterable[Record]) -> list[tuple[int, Any]]:
-    found = []
-    for record in records:
-        step = 0
-        for difference, value in zip(record["steps"], record["values"], strict=True):
-            step += difference
-            found.append((step, value))
-    return sorted(found)
 
 
 def check_shared(bench: Bench, processes: int) -> None:
@@ -304,12 +211,6 @@ pllib.end_run()
 """
     bench.run(code)
     assert bench.of("add")[-1]["used"]["environment"]
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=ana", "-c", "user.email=ana@example.org", "-c", "commit.gpgsign=false")
-    command = ["git", *identity, "-C", str(folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
 
 
 def test_a_script_in_a_repository_says_which_code_it_is_and_no_secret(bench):
