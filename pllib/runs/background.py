@@ -87,7 +87,7 @@ class Jobs:
         """Comes to the end: what is not done within so many seconds is told to stop, and to say that it did."""
         if not self.wait(seconds):
             self._stopped = True  # whatever goes on says so quickly, and so does what has not begun
-            self.wait(1.0)
+            self.wait(0.2)
         self._stopped = False
 
 

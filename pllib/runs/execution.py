@@ -81,6 +81,7 @@ class Run:
         self._begun = self._ended = False
         self._outer: Optional[Activity] = None
         self._collect_all = collect_all_processes
+        self._own_mark: Optional[str] = None
         self._resume = None if resume is None else str(resume).rpartition("/")[2]
         self._name, self._params, self._tags = name, params, tags
         self._telemetry, self._energy = telemetry, energy
@@ -136,13 +137,16 @@ class Run:
             return
         job = this_process.current().settings.execution or place.job
         execution = self._resume or (_numbered(job, ordinal) if job else os.urandom(16).hex())
+        resumes = self._resume is not None or (bool(job) and place.restarted)
+        if not resumes and (not job or self.rank is not None):
+            self._own_mark = f".rank{self.rank}" if job and self.rank else ""
         self.workflow = Workflow(
             self.experiment,
             study=self.workflow.study,
             stage="learning",
             execution=execution,
             match=bool(job) and self._resume is None,
-            resumes=self._resume is not None or (bool(job) and place.restarted),
+            resumes=resumes,
             rank=self.rank,
             within=outer,
         )
@@ -399,11 +403,21 @@ class Run:
         return Target(self._context(context), values.bounded_name(name), used)
 
     def _free_name(self, target: Target) -> str:
-        """A name under which the activity has generated no value yet: ``model``, then ``model.2``, ``model.3``."""
+        """A name under which the activity has generated no value yet: ``model``, then ``model.2``, ``model.3``.
+
+        One activity generates one value a name, and processes that share a run share its activities.
+        """
         with self._lock:
             key = target.activity.id, target.name
             count = self._taken[key] = self._taken.get(key, 0) + 1
-        return target.name if count == 1 else f"{target.name}.{count}"
+        return f"{target.name}{self._mark()}" + (f".{count}" if count > 1 else "")
+
+    def _mark(self) -> str:
+        """What tells this process's names from those of others that have a part in the run."""
+        client = this_process.current()
+        if self._own_mark is not None and client is self.workflow._client:
+            return self._own_mark
+        return f".{client.producer[:8]}"
 
     # -- time, operations, the machine --------------------------------------------------------------------------------
 

@@ -316,6 +316,30 @@ def test_a_run_is_gone_on_with(said):
     assert len({record["session"] for record in said("begin")}) == 3
 
 
+def test_parts_of_one_run_do_not_generate_the_same_value_twice(said, monkeypatch):
+    with pllib.run("digits", **PLAIN) as first:
+        first.log_text("report", "a")
+        pid = os.fork()
+        if not pid:
+            first.log_text("report", "b")
+            pllib.shutdown()
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    with pllib.run("digits", resume=first.id, **PLAIN) as again:
+        again.log_text("report", "c")
+    assert len({record["wf"] for record in said("add")}) == 1
+    names = merged(said("add"), "generated")
+    assert names.pop("report") == ["a"]
+    assert sorted(names.values()) == [["b"], ["c"]]
+    for name, value in {"RANK": "3", "WORLD_SIZE": "4", "TORCHELASTIC_RUN_ID": "t"}.items():
+        monkeypatch.setenv(name, value)
+    with pllib.run("of ranks", **PLAIN) as rank:
+        rank.log_text("report", "d")
+        rank.log_text("report", "e")
+    names = merged([record for record in said("add") if record["wf"] == rank.workflow.wf], "generated")
+    assert names == {"report.rank3": ["d"], "report.rank3.2": ["e"]}
+
+
 def test_tasks_inside_belong_to_the_run(said):
     with pllib.run("digits", **PLAIN) as run:
         with pllib.task("load", used={"x": 1}) as load:
