@@ -171,8 +171,8 @@ class Run:
     def end(self, error: Optional[BaseException] = None, wait: Optional[float] = None) -> None:
         """Records the end of the run and of its contexts; ``with`` and ``pllib.end_run`` do this.
 
-        Checksums and facts that are still under way are waited for, ``exit_timeout`` seconds at most; what is not done by then goes on
-        in the background, and is recorded when it is.
+        Then checksums and facts that are under way are waited for, ``exit_timeout`` seconds at most; what is not done by then
+        goes on in the background, and is recorded when it is.
 
         Args:
             error: what the run failed by. ``SystemExit`` with no code, or 0, is none.
@@ -186,13 +186,11 @@ class Run:
         if self.silent:
             return
         failed = None if isinstance(error, SystemExit) and error.code in (None, 0) else error
-        try:
-            if self._recording is not None:
-                self._recording.stop()
-            background.jobs.wait(this_process.current().settings.exit_timeout if wait is None else wait)
-        finally:
-            self.end_contexts(failed)
-            self.workflow.end(failed)
+        if self._recording is not None:
+            self._recording.stop()
+        self.end_contexts(failed)
+        self.workflow.end(failed)
+        background.jobs.wait(this_process.current().settings.exit_timeout if wait is None else wait)
 
     def end_contexts(self, error: Optional[BaseException] = None) -> None:
         """Records the end of the contexts that were begun in this process."""

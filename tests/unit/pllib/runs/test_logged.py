@@ -119,6 +119,16 @@ def test_so_many_files_that_not_all_are_kept_open(said, tmp_path, held, monkeypa
     assert {name: facts["sha256"] for name, facts in found.items()} == {n: d for n, d in digests.items() if n != "f7"}
 
 
+def test_what_is_under_way_when_a_run_ends_is_recorded_when_it_is_done(said, records, tmp_path, held):
+    digest = large(tmp_path / "weights")
+    run = pllib.start_run("digits", **PLAIN)
+    run.log_artifact(tmp_path / "weights")
+    run.end(wait=0.0)
+    assert records()[-1]["op"] == "end"
+    held.set()
+    assert said("generated")["weights"][1]["facts"]["sha256"] == digest
+
+
 def test_a_process_that_ends_first_says_that_there_is_no_checksum(said, tmp_path, monkeypatch):
     large(tmp_path / "f")
     reading = threading.Event()
