@@ -24,6 +24,7 @@ from .references import Generated
 Item = TypeVar("Item")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _open: ContextVar[Optional[Activity]] = ContextVar("pllib_activity", default=None)
+_implicit: Dict[int, Workflow] = {}
 
 
 def current() -> Optional[Activity]:
@@ -470,9 +471,6 @@ class Remote(Activity):
 
     def _keep_replaced(self, name: str, value: Any) -> None:
         raise CaptureError(f"{self.name}: {name} was generated already, with another value")
-
-
-_implicit: Dict[int, Workflow] = {}
 
 
 def implicit_workflow() -> Workflow:

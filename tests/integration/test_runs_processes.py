@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import signal
 import sys
@@ -254,3 +255,19 @@ def test_the_example_runs_and_says_all_that_it_did(bench):
     losses = [record for record in bench.of("points", series="loss") if record["id"] == "training/0"]
     assert [step for step, _ in points(losses)] == [0, 1, 2]
     assert [record["status"] for record in bench.of("end", kind="workflow")] == ["finished"]
+
+
+def test_the_code_of_the_how_to_does_what_it_says(bench):
+    (code,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs/how-to/track-runs.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    before = """
+pllib.configure(strict=True)
+train, validate, model = lambda: 0.5, lambda: 0.9, object()
+for name in ("digits.npz", "model.pkl"):
+    open(name, "w").close()
+"""
+    bench.run(before + code)
+    used = {name for record in bench.of("add") for name in record.get("used", {})}
+    assert {"lr", "epochs", "digits.npz", "environment"} <= used
+    assert {record["series"] for record in bench.of("points")} == {"loss", "accuracy", "time.epoch"}
