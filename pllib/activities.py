@@ -238,7 +238,8 @@ class Activity:
             # In an execution of this process the record's number is enough; elsewhere the producer makes it unique.
             unique = str(number) if parent._sole is client else f"{client.producer}-{number}"
         self.id = f"{quoted(self.name)}/{unique}"
-        self._emit_begin(client, number, f',"up":"{parent.id}"' if parent.id else "")
+        # A run counts as the parent of what is in it; a workflow that is none has no inputs of its own to inherit.
+        self._emit_begin(client, number, f',"up":"{parent.id}"' if parent.id or parent.stage else "")
 
     def _emit_begin(self, client: Client, number: int, more: str) -> None:
         wall, steady = time.time_ns() // 1000, time.monotonic_ns()

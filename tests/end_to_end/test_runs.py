@@ -32,6 +32,11 @@ with pllib.run("digits-MARK", name="first", study="runs-MARK", params={"alpha": 
     with open("model-MARK.pkl", "wb") as file:
         pickle.dump(model, file)
     run.log_model(model, path="model-MARK.pkl")
+    with run.task("export") as task:
+        with open("small-MARK.pkl", "wb") as file:
+            pickle.dump(model.coef_, file)
+        run.log_model("small-MARK.pkl", "small", context="training")
+        task.generated(exported=pllib.data("small-MARK.pkl.copy", version="1"))
     with pllib.run("inner-MARK", code=False, environment=False):
         pass
 """
@@ -160,3 +165,13 @@ def test_a_run_that_failed_and_is_gone_on_with_has_one_status(lab):
     sessions = lab.select(f"SELECT ?v {{ ?s provlake:sessionOf <{run}> ; provlake:status ?v }}")
     assert sorted(row["v"] for row in sessions) == ["failed", "finished"]
     assert len(lab.select(f"SELECT ?t {{ <{run}> prov:endedAtTime ?t }}")) == 1
+
+
+@pytest.mark.parametrize("file", ["small-{}.pkl", "small-{}.pkl.copy"])
+def test_what_the_run_used_is_behind_what_its_contexts_and_tasks_made(lab, run, file):
+    (row,) = lab.select(
+        f'SELECT ?m {{ ?m prov:wasGeneratedBy ?by ; prov:value ?key . FILTER(STRENDS(?key, "/{file.format(lab.mark)}")) }}'
+    )
+    behind = lab.lineage(row["m"])["nodes"]
+    assert any(node["iri"] == run for node in behind)
+    assert any(node["label"].endswith(f"train-{lab.mark}.npz") for node in behind)

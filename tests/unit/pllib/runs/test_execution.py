@@ -351,6 +351,10 @@ def test_tasks_inside_belong_to_the_run(said):
     tasks = [record for record in said("begin") if record["kind"] != "workflow"]
     assert {record["wf"] for record in tasks} == {run.workflow.wf}
     assert [record.get("stage") for record in tasks] == [None, "training", "training", "learning"]
+    assert [record.get("up") for record in tasks] == ["", "", fit.id, ""]  # what the run used is behind what they make
+    with pllib.workflow("no run") as wf, wf.task("alone"):
+        pass
+    assert "up" not in said("begin")[-1]
 
 
 def test_the_execution_of_a_job_is_shared_and_the_next_run_is_another(said, monkeypatch):
