@@ -7,7 +7,6 @@ import sys
 from typing import Any, Dict
 
 from ._version import __version__
-from .masking import masked_arguments
 from .references import machine_name
 
 JOB_VARIABLES = (
@@ -34,6 +33,8 @@ WORLD_SIZES = ("SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "WORLD_SIZE")
 
 def producer_facts() -> Dict[str, Any]:
     """Fields of the producer record. Of libraries, those that the script has imported by now and that tell their version."""
+    from .masking import masked_arguments  # its expressions are dear to compile, and only needed now
+
     modules = {name: sys.modules.get(name) for name in SOFTWARE}
     versions = {name: getattr(module, "__version__", None) for name, module in modules.items() if module is not None}
     return {
