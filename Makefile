@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-seismic test faults check bench up down clean
+.PHONY: help demo demo-seismic test test-torch faults check bench up down clean
 MAKEFLAGS += --no-print-directory
 
 ARGS ?=
@@ -33,6 +33,13 @@ test:  ## all tests, three files at a time; ARGS are pytest's (-n0: one at a tim
 	$(prepare) test
 	@$(PYTHON) -m pytest -n 3 --dist loadfile $(ARGS)
 
+test-torch:  ## a PyTorch training as a run, with PyTorch in an environment of its own (.venv-torch, several gigabytes)
+	$(need_python)
+	$(prepare) test
+	@test -x .venv-torch/bin/python || $(BASE_PYTHON) -m venv .venv-torch
+	@.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check torch numpy
+	@PLLIB_TORCH_PYTHON=$(CURDIR)/.venv-torch/bin/python $(PYTHON) -m pytest tests/frameworks/test_torch.py $(ARGS)
+
 faults:  ## every fault as often as is promised; prints what became of the records, and keeps it in bench/results/faults.md
 	$(need_python)
 	$(prepare) test
@@ -61,5 +68,5 @@ down:  ## stop the services; ARGS="--data DIR" for another folder than ./data
 	@$(BASE_PYTHON) -m deploy down $(ARGS)
 
 clean:  ## remove .venv, caches and builds; data folders stay
-	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	@rm -rf .venv .venv-torch .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

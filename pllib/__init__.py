@@ -9,13 +9,16 @@
             ...
             task.generated(train=pllib.data("train.npz"))
 
+    with pllib.run("digits", params={"lr": 0.1}) as run:
+        run.log_metric("loss", 0.3, step=1, context="training")
+
 Standard library only. No call raises into the script, waits for the network or prints a traceback, unless
 ``pllib.configure(strict=True)``.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import TYPE_CHECKING, Any, Dict
 
 from . import process_end as _process_end
 from . import this_process as _this
@@ -59,6 +62,25 @@ from .references import (
     model_hyperparameter,
 )
 
+if TYPE_CHECKING:
+    from .runs import (
+        Run,
+        active_run,
+        end_run,
+        log_artifact,
+        log_dataset,
+        log_metric,
+        log_metrics,
+        log_model,
+        log_param,
+        log_params,
+        log_tags,
+        log_text,
+        run,
+        start_run,
+        timed,
+    )
+
 
 @_shielded(_nothing)
 def configure(**settings: Any) -> None:
@@ -98,6 +120,16 @@ def shutdown() -> None:
     _process_end.end_of_process()
 
 
+def __getattr__(name: str) -> Any:
+    """What belongs to runs is imported when it is first asked for: scripts that only have workflows and tasks need none of it."""
+    if name not in __all__ or name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import runs
+
+    found = globals()[name] = getattr(runs, name)
+    return found
+
+
 __all__ = [
     "Activity",
     "CaptureError",
@@ -119,12 +151,14 @@ __all__ = [
     "Model",
     "ModelHyperparameter",
     "PllibError",
+    "Run",
     "Section",
     "SpoolError",
     "Task",
     "TransportError",
     "Workflow",
     "__version__",
+    "active_run",
     "attach",
     "carry",
     "characteristic",
@@ -133,19 +167,32 @@ __all__ = [
     "data",
     "dataset",
     "domain",
+    "end_run",
     "evaluation",
     "feature_set",
     "flush",
     "hyperparameter",
     "implementation",
     "learning_task",
+    "log_artifact",
+    "log_dataset",
+    "log_metric",
+    "log_metrics",
+    "log_model",
+    "log_param",
+    "log_params",
+    "log_tags",
+    "log_text",
     "model",
     "model_hyperparameter",
     "recorded",
+    "run",
     "section",
     "shutdown",
+    "start_run",
     "stats",
     "store",
     "task",
+    "timed",
     "workflow",
 ]

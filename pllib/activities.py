@@ -7,13 +7,12 @@ threads get it through ``carry`` or ``attach``.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from contextvars import ContextVar
 from types import MappingProxyType, TracebackType
 from typing import Any, Dict, Generic, Iterable, Iterator, Mapping, Optional, Set, Tuple, Type, TypeVar, Union
 
-from . import producer, this_process, values
+from . import facts, producer, this_process, values
 from ._boundary import complain, nothing, shielded
 from .client import Client
 from .errors import CaptureError, FullError
@@ -23,10 +22,9 @@ from .process_end import at_end
 from .references import Generated
 
 Item = TypeVar("Item")
-
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-
 _open: ContextVar[Optional[Activity]] = ContextVar("pllib_activity", default=None)
+_implicit: Dict[int, Workflow] = {}
 
 
 def current() -> Optional[Activity]:
@@ -67,6 +65,7 @@ class Activity:
     _session = ""
     _match = False
     _ended = False
+    _silent = False  # nothing of it is recorded, nor of what is opened inside it
 
     def __init__(
         self,
@@ -102,7 +101,7 @@ class Activity:
     @shielded(_not_recorded)
     def begin(self) -> Activity:
         """Records the begin; ``with`` does this."""
-        if self._began is None and this_process.current().settings.enabled:
+        if self._began is None and not self._is_silent() and this_process.current().settings.enabled:
             self._begin()
         return self
 
@@ -199,7 +198,7 @@ class Activity:
     @property
     def token(self) -> str:
         """Text with which another thread or process can go on inside this activity: see ``attach``."""
-        return f"{self.wf} {self.id} {self.stage or '-'} {self.kind}"
+        return f"{self.wf} {self.id} {self.stage or '-'} {self.kind}{' silent' if self._silent else ''}"
 
     # -- context ------------------------------------------------------------------------------------------------
 
@@ -239,7 +238,8 @@ class Activity:
             # In an execution of this process the record's number is enough; elsewhere the producer makes it unique.
             unique = str(number) if parent._sole is client else f"{client.producer}-{number}"
         self.id = f"{quoted(self.name)}/{unique}"
-        self._emit_begin(client, number, f',"up":"{parent.id}"' if parent.id else "")
+        # A run counts as the parent of what is in it; a workflow that is none has no inputs of its own to inherit.
+        self._emit_begin(client, number, f',"up":"{parent.id}"' if parent.id or parent.stage else "")
 
     def _emit_begin(self, client: Client, number: int, more: str) -> None:
         wall, steady = time.time_ns() // 1000, time.monotonic_ns()
@@ -284,6 +284,12 @@ class Activity:
             client = this_process.current()
             wall, steady = time.time_ns() // 1000, time.monotonic_ns()
             client.accept(f'{{"n":{next(client.numbers)},"op":"add","t":{wall},"m":{steady},{self._identity()}', parts)
+
+    def _is_silent(self) -> bool:
+        outer = self.parent or _open.get()
+        if outer is not None and outer._silent:
+            self.parent, self.wf, self._silent = outer, outer.wf, True
+        return self._silent
 
     def _identity(self) -> str:
         """Which activity a record is about, as fields of it."""
@@ -447,14 +453,12 @@ class Remote(Activity):
     """An activity that was opened elsewhere (another thread's or process's), by its token. Its end is not ours."""
 
     def __init__(self, token: str) -> None:
-        wf, identifier, stage, kind, *_ = [*token.split(" "), "", "", ""]
-        if wf.count("/") != 1 or (identifier and identifier.count("/") != 1):
-            raise CaptureError(f"not the token of an activity: {token[:100]!r}")
-        super().__init__(wf.split("/")[0], stage=None if stage in ("", "-") else stage)
-        self.wf, self.id = wf, identifier
-        self.kind = kind or ("task" if identifier else "workflow")
-        self._began = (0, 0)
-        self._match = True
+        wf, identifier, stage, kind, self._silent = facts.parsed_token(token)
+        super().__init__(wf.split("/")[0], stage=stage)
+        self.wf, self.id, self.kind = wf, identifier, kind
+        if self._silent:
+            return
+        self._began, self._match = (0, 0), True
         self._client = this_process.current()
         self._origins = Origins(wf, lambda data, origins: this_process.encode_data(data, origins.facts))
 
@@ -470,15 +474,11 @@ class Remote(Activity):
         raise CaptureError(f"{self.name}: {name} was generated already, with another value")
 
 
-_implicit: Dict[int, Workflow] = {}
-
-
 def implicit_workflow() -> Workflow:
     """The workflow of tasks that stand outside one: named after the script, ends with the process."""
     found = _implicit.get(os.getpid())
     if found is None:
-        script = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] not in ("", "-c") else "interactive"
-        found = _implicit[os.getpid()] = Workflow(os.path.splitext(script)[0] or "script")
+        found = _implicit[os.getpid()] = Workflow(facts.script_name())
         found.begin()
     return found
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from operator import index
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from . import values
 from ._boundary import complain, shielded
@@ -23,6 +25,25 @@ def quoted(name: str) -> str:
             _texts.clear()
         found = _texts[name] = encode(values.bounded_name(name))
     return found
+
+
+def script_name() -> str:
+    """What the script is called, with no folder and no ending."""
+    script = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] not in ("", "-c") else "interactive"
+    return os.path.splitext(script)[0] or "script"
+
+
+def parsed_token(token: str) -> Tuple[str, str, Optional[str], str, bool]:
+    """What the token of an activity says: workflow execution, id in it, stage, kind, whether nothing of it is recorded.
+
+    Raises:
+        CaptureError: it is no such token.
+    """
+    wf, identifier, stage, kind, silent, *_ = [*token.split(" "), "", "", "", ""]
+    if wf.count("/") != 1 or (identifier and identifier.count("/") != 1):
+        raise CaptureError(f"not the token of an activity: {token[:100]!r}")
+    kind = kind or ("task" if identifier else "workflow")
+    return wf, identifier, None if stage in ("", "-") else stage, kind, silent == "silent"
 
 
 def checked_stage(stage: Optional[str]) -> Optional[str]:

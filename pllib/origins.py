@@ -77,7 +77,12 @@ class Origins:
         return found, links
 
     def generated(self, given: Mapping[str, Any], identifier: str) -> Dict[str, Json]:
-        """Wire form of generated values, which are remembered as made by execution ``identifier``."""
+        """Wire form of generated values, which are remembered as made by execution ``identifier``.
+
+        What the workflow execution itself made (``""``) is not: a reference names a task.
+        """
+        if not identifier:
+            return {name: self._whole(value) for name, value in given.items()}
         by_type = self._by_type
         found: Dict[str, Json] = {}
         for name, value in given.items():
@@ -100,6 +105,12 @@ class Origins:
             self._forget()
         return found
 
+    @shielded(lambda self, value: wire.unreadable(value), always=True)
+    def _whole(self, value: Any) -> Json:
+        if isinstance(value, Handle):
+            value = value.value
+        return self.encode(value) if isinstance(value, (Marked, Data)) else self._path_or_value(value)
+
     def encode(self, value: Any) -> Json:
         """Wire form of a value with no regard to where it comes from."""
         if isinstance(value, Marked):
@@ -111,6 +122,8 @@ class Origins:
 
     @shielded(lambda self, name, value: wire.unreadable(value), always=True)
     def _used_object(self, name: str, value: Any) -> Json:
+        if isinstance(value, Handle) and not value.id:
+            return self._used_one(name, value.value)
         if isinstance(value, Handle):
             reference = {"$": "ref", "id": value.id, "name": value.name}
             return reference if value.wf == self.wf else {**reference, "wf": value.wf}
@@ -158,6 +171,8 @@ class Origins:
         return wire.exact(value)
 
     def _marked(self, marked: Marked, inner: Json) -> Json:
+        if not isinstance(inner, dict):
+            inner = wire.exact(inner)  # NaN, and text that UTF-8 has no form for
         found = dict(inner) if isinstance(inner, dict) else {"$": "value", "v": inner}
         found["as"] = marked.meaning
         if marked.facts:

@@ -33,13 +33,15 @@ WORLD_SIZES = ("SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "WORLD_SIZE")
 
 def producer_facts() -> Dict[str, Any]:
     """Fields of the producer record. Of libraries, those that the script has imported by now and that tell their version."""
+    from .masking import masked_arguments  # its expressions are dear to compile, and only needed now
+
     modules = {name: sys.modules.get(name) for name in SOFTWARE}
     versions = {name: getattr(module, "__version__", None) for name, module in modules.items() if module is not None}
     return {
         "host": machine_name(),
         "pid": os.getpid(),
         "user": _user(),
-        "command": " ".join(_tidy(argument) for argument in sys.argv)[:2000],
+        "command": " ".join(masked_arguments([_tidy(argument) for argument in sys.argv]))[:2000],
         "python": ".".join(map(str, sys.version_info[:3])),
         "pllib": __version__,
         "software": {name: version for name, version in versions.items() if isinstance(version, str)},

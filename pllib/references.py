@@ -22,6 +22,7 @@ class Data(NamedTuple):
     meaning: Optional[str]
     facts: Optional[Mapping[str, Any]]
     version: Optional[str]
+    size: Optional[int] = None
 
 
 class Marked(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, ContextManager, Dict, Optional, Tuple
 
 from . import _boundary, references
 from .client import Client
@@ -44,6 +44,16 @@ def _import_the_rest(settings: Settings) -> None:
 
     if settings.url.startswith("https"):
         import ssl  # noqa: F401
+
+
+def importing() -> ContextManager[Any]:
+    """For imports in a thread of ours: no process is forked in the middle of one, which its child could then never finish."""
+    return _lock
+
+
+def locate(data: references.Data) -> Tuple[str, str, Optional[str]]:
+    """Store, key and local path (if it has one) of a data reference."""
+    return references.locate(data.path, data.store, _stores, current().settings.store)
 
 
 def _start() -> Client:
@@ -114,12 +124,14 @@ def define_store(name: str, root: str) -> None:
 def encode_data(data: references.Data, facts: Callable[[Any], Dict[str, Json]]) -> Json:
     """Wire form of a data reference, with the state its file has now."""
     settings = current().settings
-    store, key, local = references.locate(data.path, data.store, _stores, settings.store)
+    store, key, local = locate(data)
     found: Dict[str, Json] = {"$": "data", "store": store, "key": key}
     if data.path != key:
         found["path"] = data.path
     if data.version is not None:
         found["version"] = str(data.version)
+        if data.size is not None:
+            found["size"] = data.size
     elif local is not None and settings.stat:
         state = references.state_of(local)
         if state is not None:

@@ -73,7 +73,7 @@ class ActivityStatements(ValueStatements):
     def _relate(self, record: Begin, activity: Json) -> None:
         """What it was begun by: its parent, the run it is nested in, and who is responsible."""
         if record.up is not None and self.transformation:
-            self.informed.append(f"{self.execution}/{canonical(record.up)}")
+            self.informed.append(f"{self.execution}/{canonical(record.up)}" if record.up else self.execution)
         if record.within is not None:
             inner = f"/{canonical(record.within.id)}" if record.within.id else ""
             activity["within"] = f"execution/{canonical(record.within.wf)}{inner}"

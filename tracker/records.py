@@ -104,7 +104,7 @@ _FIXES = {
     "kind": "use workflow, task, section, cycle or iteration",
     "wf": "give {workflow}/{execution}, both percent-encoded",
     "id": "give {name}/{number}, both percent-encoded",
-    "up": "give the id of the parent, {name}/{number}, both percent-encoded",
+    "up": "give the id of the parent, {name}/{number}, both percent-encoded, or nothing for the workflow execution",
     "stage": "use " + ", ".join(Stage.__args__),  # type: ignore[attr-defined]
     "status": "use finished or failed",
     "as": "use " + ", ".join(Meaning.__args__),  # type: ignore[attr-defined]

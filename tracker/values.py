@@ -12,6 +12,8 @@ from msgspec import Meta, Struct, field
 PART = r"(?:[A-Za-z0-9\-._~]|%[0-9A-Fa-f]{2})+"
 Identifier = Annotated[str, Meta(pattern=rf"\A{PART}/{PART}\Z", max_length=4096)]
 """Two percent-encoded parts, ``{name}/{number}``."""
+Parent = Annotated[str, Meta(pattern=rf"\A(?:{PART}/{PART})?\Z", max_length=4096)]
+"""The same, or nothing: the workflow execution itself."""
 
 Meaning = Literal[
     "hyperparameter",

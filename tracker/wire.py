@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Optional, Union
 
 from msgspec import Meta, Struct, field
 
-from .values import Identifier, Meaning, Text, Value
+from .values import Identifier, Meaning, Parent, Text, Value
 
 MAX_POINTS = 1_000
 """Points in one record."""
@@ -80,7 +80,7 @@ class Within(Struct, gc=False):
 
 
 class Begin(Timed, tag="begin", kw_only=True):
-    up: Optional[Identifier] = None
+    up: Optional[Parent] = None
     stage: Optional[Stage] = None
     study: Optional[Text] = None
     person: Optional[Text] = None

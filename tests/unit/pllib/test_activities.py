@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -336,3 +337,18 @@ def test_disabled_captures_nothing(records):
     with pllib.workflow("w") as wf, wf.task("t") as task:
         task.generated(x=1)
     assert records() == []
+
+
+def test_what_a_workflow_itself_generated_is_no_tasks(records):
+    """A reference on the wire names a task, so the value is used as one of unknown origin."""
+    with pllib.workflow("w") as wf:
+        handle = wf.generated(x=0.5, path=Path("/a/b"), marked=pllib.evaluation(math.nan)).x
+        made = wf.add(generated={"y": "text", "z": [1, {"a": 2}]})
+        with wf.task("t", used={"x": handle, "y": "text", "z": made.z}):
+            pass
+    begin, end = by(records(), "begin", "t"), records()[-1]
+    check_schema(records())
+    assert begin["used"] == {"x": 0.5, "y": "text", "z": {"$": "json", "v": [1, {"a": 2}]}}
+    assert "links" not in begin
+    assert end["generated"]["marked"] == {"$": "float", "v": "NaN", "as": "evaluation_measure"}
+    assert end["generated"]["path"]["key"] == "/a/b"

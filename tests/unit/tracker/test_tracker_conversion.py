@@ -63,6 +63,12 @@ def test_classes_of_activities(say: Any, kind: str, stage: str | None, execution
     assert all(one["id"] != RUN for one in found["activities"])
 
 
+def test_a_stage_whose_parent_is_the_run_itself(say: Any) -> None:
+    found = say.convert([say.begin(stage="training", up="")])
+    assert say.only(found, "activities", FIT)["informedBy"] == [RUN]
+    assert say.only(found, "plans", "workflow/train")["parts"] == ["workflow/train/transformation/fit"]
+
+
 def test_a_workflow_and_its_study(say: Any) -> None:
     found = say.convert(
         [say.begin(None, kind="workflow", study="digits", used={"seed": 7}), say.end(None, kind="workflow")]

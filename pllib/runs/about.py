@@ -1,0 +1,110 @@
+"""What a run says of its surroundings: the code that runs, and the environment it runs in. Looked for in the background."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any, Dict, Optional
+
+from .. import this_process
+from .._boundary import shielded
+from ..activities import Activity
+from ..errors import CaptureError
+from ..references import Data
+from . import background, checksums
+from .logged import record
+
+IMPLEMENTATION = "implementation"
+
+
+def put(activity: Activity, *, code: bool, environment: bool) -> None:
+    """Has the state of the code and the environment recorded as used by an activity."""
+    try:
+        folder = os.getcwd()
+    except OSError:  # it was removed
+        folder = os.sep
+    if code:
+        background.jobs.put(lambda jobs: _put_code(activity, folder))
+    if environment:
+        background.jobs.put(lambda jobs: _put_environment(activity))
+
+
+def _put_environment(activity: Activity) -> None:
+    with this_process.importing():
+        from .environment import environment
+
+    record(activity, used={"environment": environment()})
+
+
+def _put_code(activity: Activity, folder: str) -> None:
+    with this_process.importing():
+        import subprocess  # noqa: F401
+        import tempfile  # noqa: F401
+
+        from . import source_code
+
+    script = source_code.entry_script()
+    try:
+        state = source_code.code_state(script, folder)
+    except source_code.Unknown as error:
+        _put_script(activity, script, str(error))
+        return
+    store, version = f"git:{state.repository}", state.version
+    facts = {"commit": state.commit, **state.facts}
+    used = {"code": Data(".", store, IMPLEMENTATION, facts, version)}
+    if state.script is not None and script is not None:
+        sums = _sums(script)
+        if state.facts.get("script_untracked"):  # it is of no commit
+            version = f"sha256-{sums.get('sha256')}"
+        used["script"] = Data(state.script, store, IMPLEMENTATION, sums, version, sums.get("size"))
+    record(activity, used=used)
+    if script is not None and state.script is None:
+        _put_script(activity, script, "the script is outside the repository")
+
+
+def _put_script(activity: Activity, script: Optional[str], reason: str) -> None:
+    """With no repository: the script as a file, and why there is no more."""
+    if script is None:
+        record(activity, meta={"code": f"unknown: {reason}"})
+        return
+    record(
+        activity,
+        used={"script": Data(script, None, IMPLEMENTATION, {**_sums(script), "repository": f"none: {reason}"}, None)},
+    )
+
+
+def _sums(path: str) -> Dict[str, Any]:
+    try:
+        return checksums.of_file(path, checksums.opened(path), lambda: True)
+    except OSError as error:
+        return {"not_read": error.strerror or str(error)}
+
+
+def telemetry() -> Any:
+    """The package ``pllib.telemetry``.
+
+    Raises:
+        CaptureError: this installation has none.
+    """
+    try:
+        return importlib.import_module("pllib.telemetry")
+    except ImportError as error:
+        raise CaptureError("this installation has no pllib.telemetry, so nothing is measured") from error
+
+
+@shielded(lambda: None)
+def flop_counter() -> Any:
+    """PyTorch's counter of floating-point operations, as a context manager.
+
+    Raises:
+        CaptureError: PyTorch is not loaded, or too old to have one.
+    """
+    if "torch" not in sys.modules:
+        raise CaptureError(
+            "only PyTorch counts operations, and it is not loaded; where you know the number give it to log_flops()"
+        )
+    try:
+        return importlib.import_module("torch.utils.flop_counter").FlopCounterMode(display=False)
+    except (ImportError, AttributeError) as error:
+        raise CaptureError("this PyTorch cannot count operations; give the number to log_flops()") from error

@@ -1,0 +1,7 @@
+"""Tests with frameworks that are too large for the usual environment; ``make test-torch`` names the Python that has PyTorch."""
+
+from __future__ import annotations
+
+import os
+
+collect_ignore = [] if "PLLIB_TORCH_PYTHON" in os.environ else ["test_torch.py"]
