@@ -75,7 +75,8 @@ class ActivityRecord:
         """What it was begun by: its parent, the run it is nested in, and who is responsible."""
         record, found = self._record, self._found
         if record.get("up") is not None and self._own:
-            self._informants.append(f"{self._execution}/{canonical(record['up'])}")
+            inside = f"/{canonical(record['up'])}" if record["up"] else ""  # none: the run itself is the parent
+            self._informants.append(self._execution + inside)
         outer = record.get("within")
         if outer is not None:
             inner = f"/{canonical(outer['id'])}" if outer.get("id") else ""

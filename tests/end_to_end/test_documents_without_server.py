@@ -20,6 +20,27 @@ DIGITS = Path(__file__).parents[2] / "examples/digits"
 LABEL = re.compile("<text[^>]*>([^<]*)</text>")
 
 SCRIPTS = {
+    "runs": """
+        import pllib
+        from pathlib import Path
+
+        Path("data MARK").write_text("x")
+        Path("model MARK").write_text("y")
+        with pllib.run("runs MARK", name="n", params={"lr": 0.1, "nan": float("nan")}, tags={"t": [1]}) as run:
+            run.log_dataset("data MARK", characteristics={"rows": 1})
+            run.log_param("lr", 0.2)
+            for step in (3, -1, 3):
+                run.log_metric("a/b: ü", step / 2, step=step, context="training")
+                run.log_metric("inf", float("inf"), step=step)
+            run.log_model({"w": 1}, context="my own")
+            run.log_model("model MARK", context="training")
+            with run.timed("part"), run.task("inside", used={"x": 1}) as task:
+                task.generated(y=2)
+            with pllib.run("inner MARK", code=False, environment=False):
+                pass
+        with pllib.run("runs MARK", resume=run.id, code=False, environment=False) as again:
+            again.log_metric("a/b: ü", 7, step=9, context="training")
+    """,
     "values of every kind": """
         import datetime, decimal, enum, math, pllib
         from pathlib import Path
@@ -127,7 +148,7 @@ def test_a_folder_gives_the_same_documents_as_the_services_do_of_its_records(lab
         lab.run_file(DIGITS / f"{name}.py", "--work", str(lab.folder / "digits"), *options, mode="disk")
     folder = lab.folder / "spool"
     found = documents.executions(folder)
-    assert len(found) == 9
+    assert len(found) == 11
     assert {each.status for each in found} == {"finished"}
     compare(lab, folder)
 
