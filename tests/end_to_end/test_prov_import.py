@@ -263,7 +263,7 @@ def test_the_command_line(lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert documents.normal(documents.read(target)).digest == digest
     assert pllib(lab, "export", "--document", "0" * 64, "-o", str(target)).returncode == 1
     assert documents.normal(documents.read(target)).digest == digest
-    assert pllib(lab, "export", "-o", str(target)).returncode == 2
+    assert pllib(lab, "export", "--document", digest, "--list").returncode == 2
     assert list(tmp_path.glob("*.part")) == []
 
 
