@@ -40,7 +40,7 @@ def producer_facts() -> Dict[str, Any]:
     return {
         "host": machine_name(),
         "pid": os.getpid(),
-        "user": _user(),
+        "user": user(),
         "command": " ".join(masked_arguments([_tidy(argument) for argument in sys.argv]))[:2000],
         "python": ".".join(map(str, sys.version_info[:3])),
         "pllib": __version__,
@@ -58,7 +58,8 @@ def _tidy(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _user() -> str:
+def user() -> str:
+    """The name of who runs this process, else the number."""
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         if os.environ.get(name):
             return _tidy(os.environ[name])

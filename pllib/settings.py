@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Dict, Mapping, NamedTuple, Optional
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from .errors import ConfigurationError
 
@@ -92,6 +92,26 @@ def _from_file(environ: Mapping[str, str]) -> Dict[str, Any]:
     return found
 
 
+def _sources(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> Tuple[Tuple[str, Mapping[str, Any]], ...]:
+    """Where settings come from, by name; what comes later wins."""
+    named = {key: environ[f"PLLIB_{key.upper()}"] for key in Settings._fields if environ.get(f"PLLIB_{key.upper()}")}
+    return ("configuration file", _from_file(environ)), ("environment", named), ("argument", arguments)
+
+
+def given(arguments: Mapping[str, Any], environ: Optional[Mapping[str, str]] = None) -> Dict[str, Any]:
+    """The settings that anybody gave, as they were given: all others are defaults.
+
+    Raises:
+        ConfigurationError: the configuration file cannot be read.
+    """
+    return {
+        name: value
+        for _, values in _sources(arguments, os.environ if environ is None else environ)
+        for name, value in values.items()
+        if value is not None
+    }
+
+
 def load(arguments: Mapping[str, Any], environ: Optional[Mapping[str, str]] = None) -> Settings:
     """The settings in force.
 
@@ -104,14 +124,7 @@ def load(arguments: Mapping[str, Any], environ: Optional[Mapping[str, str]] = No
     environ = os.environ if environ is None else environ
     defaults = Settings()._asdict()
     chosen = dict(defaults)
-    sources = (
-        ("configuration file", _from_file(environ)),
-        (
-            "environment",
-            {key: environ[f"PLLIB_{key.upper()}"] for key in defaults if environ.get(f"PLLIB_{key.upper()}")},
-        ),
-        ("argument", arguments),
-    )
+    sources = _sources(arguments, environ)
     for source, values in sources:
         for name, value in values.items():
             if name not in defaults:

@@ -98,6 +98,21 @@ def configure(arguments: Dict[str, Any]) -> None:
     close()
 
 
+def replace_arguments(arguments: Dict[str, Any]) -> Dict[str, Any]:
+    """Takes arguments for the settings in place of all before, which it returns; a client that is running starts anew with them.
+
+    Raises:
+        ConfigurationError: they are wrong; nothing is changed.
+    """
+    load(arguments)
+    with _lock:
+        before = dict(_arguments)
+        _arguments.clear()
+        _arguments.update(arguments)
+    close()
+    return before
+
+
 def latest() -> Optional[Client]:
     """The client that runs, else the one that ran; starts none."""
     return _client or _last

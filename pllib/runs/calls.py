@@ -26,6 +26,7 @@ def run(experiment: str, **options: Any) -> Run:
         telemetry: seconds between samples of CPU, memory, disks, network, process and GPUs; none are taken by default.
         energy: whether energy and carbon are measured.
         resume: id of a run (``run.id``) to go on with.
+        execution: the id, where several processes share a run and no launcher says so: each gives the same one.
         code: whether the state of the source code is recorded.
         environment: whether the environment and the command line are.
     """

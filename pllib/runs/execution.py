@@ -72,6 +72,7 @@ class Run:
         telemetry: Optional[float] = None,
         energy: bool = False,
         resume: Optional[str] = None,
+        execution: Optional[str] = None,
         code: bool = True,
         environment: bool = True,
     ) -> None:
@@ -83,6 +84,7 @@ class Run:
         self._collect_all = collect_all_processes
         self._own_mark: Optional[str] = None
         self._resume = None if resume is None else str(resume).rpartition("/")[2]
+        self._shared = execution
         self._name, self._params, self._tags = name, params, tags
         self._telemetry, self._energy = telemetry, energy
         self._wants_code, self._wants_environment = code, environment
@@ -136,16 +138,17 @@ class Run:
             )
             return
         job = this_process.current().settings.execution or place.job
-        execution = self._resume or (_numbered(job, ordinal) if job else os.urandom(16).hex())
+        execution = self._resume or self._shared or (_numbered(job, ordinal) if job else os.urandom(16).hex())
         resumes = self._resume is not None or (bool(job) and place.restarted)
-        if not resumes and (not job or self.rank is not None):
-            self._own_mark = f".rank{self.rank}" if job and self.rank else ""
+        shared = bool(self._shared or job)
+        if not resumes and (not shared or self.rank is not None):
+            self._own_mark = f".rank{self.rank}" if shared and self.rank else ""
         self.workflow = Workflow(
             self.experiment,
             study=self.workflow.study,
             stage="learning",
             execution=execution,
-            match=bool(job) and self._resume is None,
+            match=shared and self._resume is None,
             resumes=resumes,
             rank=self.rank,
             within=outer,
