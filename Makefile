@@ -38,7 +38,7 @@ test-torch:  ## a PyTorch training as a run, with PyTorch in an environment of i
 	$(prepare) test
 	@test -x .venv-torch/bin/python || $(BASE_PYTHON) -m venv .venv-torch
 	@.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check torch numpy
-	@PLLIB_TORCH_PYTHON=$(CURDIR)/.venv-torch/bin/python $(PYTHON) -m pytest tests/frameworks/test_torch.py $(ARGS)
+	@PLLIB_TORCH_PYTHON=$(CURDIR)/.venv-torch/bin/python $(PYTHON) -m pytest tests/frameworks $(ARGS)
 
 faults:  ## every fault as often as is promised; prints what became of the records, and keeps it in bench/results/faults.md
 	$(need_python)

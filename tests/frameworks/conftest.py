@@ -4,4 +4,4 @@ from __future__ import annotations
 
 import os
 
-collect_ignore = [] if "PLLIB_TORCH_PYTHON" in os.environ else ["test_torch.py"]
+collect_ignore = [] if "PLLIB_TORCH_PYTHON" in os.environ else ["test_torch.py", "test_prov4ml_torch.py"]
