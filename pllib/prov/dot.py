@@ -7,12 +7,13 @@ named only in relations is drawn by its place in them, dashed.
 from __future__ import annotations
 
 from itertools import count
-from typing import Dict, Iterator, List, Mapping, TextIO, Tuple
+from typing import Dict, Iterator, List, Mapping, TextIO
 
 from ..provml.vocabulary import PROV
 from .errors import DocumentError
 from .model import KINDS, Bundle, Document, Literal, Statement
 from .names import Names
+from .scene import KINDS_OF, shortened, things
 
 MAX_NODES = 5000
 """More nobody can read, and no layout ends."""
@@ -29,17 +30,6 @@ _SHAPES: Dict[str, Mapping[str, str]] = {
     "": {"shape": "ellipse", "fillcolor": "#f3f4f6", "color": "#808080"},
 }
 _POINT = {"shape": "point", "width": "0.05", "height": "0.05", "label": "", "color": "#6b7280"}
-_KINDS_OF = {
-    **dict.fromkeys(
-        ("entity", "trigger", "generatedEntity", "usedEntity", "plan", "specificEntity", "generalEntity"), "entity"
-    ),
-    **dict.fromkeys(("alternate1", "alternate2", "collection"), "entity"),
-    **dict.fromkeys(("activity", "informed", "informant", "starter", "ender"), "activity"),
-    **dict.fromkeys(("agent", "delegate", "responsible"), "agent"),
-}
-"""What an argument is, by its name; influences may be between anything."""
-_NOT_DRAWN = frozenset(("generation", "usage", "bundle"))
-"""Arguments that name relations or bundles, not things."""
 
 
 def write(document: Document, out: TextIO) -> None:
@@ -58,7 +48,7 @@ def write(document: Document, out: TextIO) -> None:
     for index, bundle in enumerate(document.bundles):
         inner = Names(bundle.namespaces, names)
         out.write(f"subgraph cluster_{index} {{\n")
-        out.write(_line("graph", {**_CLUSTER, "label": _short(inner.short(bundle.id or ""))}))
+        out.write(_line("graph", {**_CLUSTER, "label": shortened(inner.short(bundle.id or ""), _LONGEST)}))
         for line in _Drawing(bundle, inner, numbers).lines():
             out.write(line)
         out.write("}\n")
@@ -80,8 +70,8 @@ class _Drawing:
                 self._node(each.id or "", each.kind)
             else:
                 self._relations.append(each)
-                for name, value in _things(each):
-                    self._node(value, _KINDS_OF.get(name, ""))
+                for name, value in things(each):
+                    self._node(value, KINDS_OF.get(name, ""))
 
     def _node(self, iri: str, kind: str) -> None:
         if iri not in self._nodes:
@@ -109,7 +99,7 @@ class _Drawing:
             yield from self._relation(each)
 
     def _relation(self, each: Statement) -> Iterator[str]:
-        (first, start), *others = [*_things(each)] or [("", "")]
+        (first, start), *others = [*things(each)] or [("", "")]
         if not others or first != KINDS[each.kind].arguments[0]:
             return  # with one end there is nothing to draw
         tooltip = " ".join(filter(None, [each.kind, self._details(each)]))
@@ -129,28 +119,16 @@ class _Drawing:
         for each in said:
             for name, value in each.attributes:
                 if name == PROV + "label" and isinstance(value, Literal):
-                    return _short(value.text)
-        return _short(self._names.short(iri))
+                    return shortened(value.text, _LONGEST)
+        return shortened(self._names.short(iri), _LONGEST)
 
     def _tooltip(self, iri: str, said: List[Statement]) -> str:
         return "\n".join(filter(None, [iri, *map(self._details, said)]))
 
     def _details(self, each: Statement) -> str:
         times = [each.arguments[index] or "" for index in KINDS[each.kind].times]
-        told = [f"{self._names.short(name)} = {_short(value[0], 200)}" for name, value in each.attributes[:20]]
+        told = [f"{self._names.short(name)} = {shortened(value[0], 200)}" for name, value in each.attributes[:20]]
         return "\n".join(filter(None, [*times, *told]))
-
-
-def _things(each: Statement) -> Iterator[Tuple[str, str]]:
-    """Arguments that are drawn: name and IRI."""
-    kind = KINDS[each.kind]
-    for index, (name, value) in enumerate(zip(kind.arguments, each.arguments)):
-        if value is not None and index not in kind.times and name not in _NOT_DRAWN:
-            yield name, value
-
-
-def _short(text: str, longest: int = _LONGEST) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 9]}…{text[-8:]}"
 
 
 def _line(name: str, attributes: Mapping[str, str]) -> str:
