@@ -11,7 +11,6 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, cast
-from urllib.parse import quote, unquote, unquote_to_bytes
 
 import msgspec
 
@@ -23,31 +22,13 @@ Json = Any
 
 INT64 = 2**63
 
-_PLAIN_IDENTIFIER = re.compile(r"[A-Za-z0-9\-._~]+/[A-Za-z0-9\-._~]+")
 _DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _canonical_json = msgspec.json.Encoder(order="sorted")
 
 encode: Callable[[str], str] = lru_cache(maxsize=16_384)(iris.encode)
+canonical: Callable[[str], str] = lru_cache(maxsize=16_384)(iris.canonical)
+first_part: Callable[[str], str] = lru_cache(maxsize=16_384)(iris.first_part)
 _short_key: Callable[[str, str], str] = lru_cache(maxsize=16_384)(iris.value_key)
-
-
-@lru_cache(maxsize=16_384)
-def canonical(identifier: str) -> str:
-    """The one spelling of a wire identifier: what need not be percent-encoded is not, hex digits are capitals."""
-    if _PLAIN_IDENTIFIER.fullmatch(identifier) and "/." not in identifier and not identifier.startswith("."):
-        return identifier
-    return "/".join(_canonical_part(part) for part in identifier.split("/"))
-
-
-def _canonical_part(part: str) -> str:
-    text = quote(unquote_to_bytes(part), safe="")
-    return text.replace(".", "%2E") if text in (".", "..") else text
-
-
-@lru_cache(maxsize=16_384)
-def first_part(identifier: str) -> str:
-    """The decoded name in ``{name}/{number}``: of a workflow, or of a transformation."""
-    return unquote(identifier.partition("/")[0], errors="backslashreplace")
 
 
 def key_of(value: Any) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
-from urllib.parse import quote, unquote, unquote_to_bytes
 
 from ..prov.model import XSD_STRING, Literal
 from ..provml import iris, vocabulary
@@ -34,23 +33,8 @@ class Fact(NamedTuple):
 
 
 encode = lru_cache(maxsize=16_384)(iris.encode)
-
-
-@lru_cache(maxsize=16_384)
-def canonical(identifier: str) -> str:
-    """The one spelling of a wire identifier: what need not be percent-encoded is not, hex digits are capitals."""
-    return "/".join(map(_canonical_part, identifier.split("/")))
-
-
-def _canonical_part(part: str) -> str:
-    text = quote(unquote_to_bytes(part), safe="")
-    return text.replace(".", "%2E") if text in (".", "..") else text
-
-
-@lru_cache(maxsize=16_384)
-def first_part(identifier: str) -> str:
-    """The decoded name in ``{name}/{number}``: of a workflow, or of a transformation."""
-    return unquote(identifier.partition("/")[0], errors="backslashreplace")
+canonical = lru_cache(maxsize=16_384)(iris.canonical)
+first_part = lru_cache(maxsize=16_384)(iris.first_part)
 
 
 class Conversion:

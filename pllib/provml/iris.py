@@ -29,13 +29,14 @@ from __future__ import annotations
 
 import re
 from typing import Optional
-from urllib.parse import quote
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 DEFAULT_BASE = "http://127.0.0.1:8472/id/"
 """Base of all IRIs unless configured (``PLLIB_BASE``): the query engine's own address, so that IRIs resolve."""
 
 _PLAIN = r"[A-Za-z0-9\-._~/]*"
 _ID = re.compile(rf"(?=.){_PLAIN}(?:%[0-9A-Fa-f]{{2}}{_PLAIN})*")  # one way to match, so linear in time
+_PLAIN_ON_THE_WIRE = re.compile(r"[A-Za-z0-9\-._~]+/[A-Za-z0-9\-._~]+")
 INLINE_KEY_LENGTH = 40
 
 
@@ -47,6 +48,23 @@ def encode(part: str) -> str:
     """
     text = quote(part, safe="", errors="surrogatepass")
     return text.replace(".", "%2E") if text in (".", "..") else text
+
+
+def canonical(identifier: str) -> str:
+    """The one spelling of a wire identifier: what need not be percent-encoded is not, hex digits are capitals."""
+    if _PLAIN_ON_THE_WIRE.fullmatch(identifier) and "/." not in identifier and not identifier.startswith("."):
+        return identifier
+    return "/".join(_canonical_part(part) for part in identifier.split("/"))
+
+
+def _canonical_part(part: str) -> str:
+    text = quote(unquote_to_bytes(part), safe="")
+    return text.replace(".", "%2E") if text in (".", "..") else text
+
+
+def first_part(identifier: str) -> str:
+    """The decoded name in ``{name}/{number}``: of a workflow, or of a transformation."""
+    return unquote(identifier.partition("/")[0], errors="backslashreplace")
 
 
 def is_id(text: str) -> bool:
