@@ -15,6 +15,7 @@ from typing import Any, Iterable, Mapping, Optional
 
 from fastapi import Request
 
+from pllib.prov.scene import shortened
 from query_engine.errors import NotAcceptable, TooLarge
 from query_engine.lineage import GENERATED, INFORMED, SPECIALIZATION, USED
 
@@ -22,7 +23,6 @@ MAX_NODES = 400
 """More nobody can read, and laying them out takes minutes."""
 SECONDS = 30.0
 _LAYOUT = Path(__file__).with_name("layout.py")
-_LONGEST = 34
 
 Node = Mapping[str, Any]
 Attributes = Mapping[str, str]
@@ -160,7 +160,7 @@ def _cluster(number: int, run: tuple[str, str], drawn: list[str]) -> list[str]:
     workflow, execution = run
     attributes = {
         **CLUSTER,
-        "label": f"{short(workflow)}  ·  {short(execution, 14)}",
+        "label": f"{shortened(workflow)}  ·  {shortened(execution, 14)}",
         "tooltip": f"{workflow}/{execution}",
     }
     return [f"subgraph cluster_{number} {{", statement("graph", attributes), *drawn, "}"]
@@ -169,11 +169,11 @@ def _cluster(number: int, run: tuple[str, str], drawn: list[str]) -> list[str]:
 def _draw_node(name: str, node: Node, start: str) -> str:
     if node["kind"] == "activity":
         style = {**ACTIVITY, **(_FAILED if node.get("status") == "failed" else {})}
-        label = "\n".join(filter(None, [short(node["label"]), _duration(node)]))
+        label = "\n".join(filter(None, [shortened(node["label"]), _duration(node)]))
     elif node.get("store") is not None:
-        style, label = DATA, short(_file_name(node["label"]))
+        style, label = DATA, shortened(_file_name(node["label"]))
     else:
-        style, label = ENTITY, short(node["label"] + _value(node.get("value")))
+        style, label = ENTITY, shortened(node["label"] + _value(node.get("value")))
     if node["id"] == start:
         style = {**style, **_START}
     kind = f" ({node['type']})" if node.get("type") else ""
@@ -223,7 +223,7 @@ def _legend(found: Mapping[str, Any]) -> str:
         cells.append("<TD> other states of the file are left out </TD>")
     if found["truncated"]:
         cells.append("<TD> <B>there is more than is shown</B> </TD>")
-    title = html.escape(short(_clean(_title(found)), 110), quote=True)
+    title = html.escape(shortened(_clean(_title(found)), 110), quote=True)
     row = f"<TR>{''.join(cells)}</TR>"
     table = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="5" CELLPADDING="2">{row}</TABLE>'
     return f'<<TABLE BORDER="0" CELLSPACING="0"><TR><TD ALIGN="LEFT"><B>{title}</B></TD></TR><TR><TD>{table}</TD></TR></TABLE>>'
@@ -256,10 +256,6 @@ def _value(value: Any) -> str:
 def _file_name(key: str) -> str:
     """The last two parts of a path: enough to know a file by."""
     return posixpath.join(*key.rstrip("/").split("/")[-2:]) or key
-
-
-def short(text: str, longest: int = _LONGEST) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 9]}…{text[-8:]}"
 
 
 def statement(name: str, attributes: Attributes, label: Optional[str] = None) -> str:

@@ -22,12 +22,13 @@ from pllib.prov import crate, rdf_reader
 from pllib.prov.literals import canonical as canonical_literal
 from pllib.prov.model import KINDS
 from pllib.prov.rdf import Triple
-from pllib.provml.vocabulary import PREFIXES, PROV, RDF, SPARQL_PREFIXES, XSD
+from pllib.provml.vocabulary import PREFIXES, PROV, RDF, SPARQL_PREFIXES
 from query_engine.binding import Iri
 from query_engine.descriptions import describe
 from query_engine.errors import BadParameter, NotAcceptable, NotFound, TooLarge
 from query_engine.formats import Format, choose
 from query_engine.names import canonical
+from query_engine.prov_terms import QUALIFIED, value_of
 from query_engine.reading import Read, Reader
 from query_engine.sparql import TRUNCATED
 from query_engine.store import StoreClient
@@ -50,7 +51,6 @@ _NAMED = f"""{SPARQL_PREFIXES}SELECT ?s ?p ?o WHERE {{
   VALUES ?s {{}} ?s ?p ?o FILTER(?p IN (rdf:type, rdfs:label)) }} LIMIT {MAX_TRIPLES + 1}"""
 _WITHIN = frozenset(PROV + name for name in ("used", "wasGeneratedBy", "wasInformedBy"))
 """Relations of which a lineage shows those between its own nodes."""
-_QUALIFIED = frozenset(PROV + kind.qualified for kind in KINDS.values() if kind.qualified)
 _QUALIFIED_WITHIN = frozenset(PROV + kind.qualified for kind in KINDS.values() if PROV + kind.name in _WITHIN)
 _OTHER_END = frozenset(PROV + name for name in ("entity", "activity"))
 
@@ -211,7 +211,7 @@ class Gathered:
         Args:
             within: uses, generations and communications only with what is here itself.
         """
-        nodes = dict.fromkeys(o.value for _, p, o in self.said if p in _QUALIFIED and o.kind == "iri")
+        nodes = dict.fromkeys(o.value for _, p, o in self.said if p in QUALIFIED and o.kind == "iri")
         said: dict[str, list[tuple[str, str, Term]]] = {node: [] for node in nodes}
         for row in await self.batched(_SAID, "s", nodes):
             said[row["s"].value].append((row["s"].value, row["p"].value, row["o"]))
@@ -219,7 +219,7 @@ class Gathered:
         outside = {s for s, told in said.items() if any(p in _OTHER_END and o.value not in known for _, p, o in told)}
         if within:
             self.said = [each for each in self.said if each[1] not in _QUALIFIED_WITHIN or each[2].value not in outside]
-        left = dict.fromkeys(o.value for _, p, o in self.said if p in _QUALIFIED)
+        left = dict.fromkeys(o.value for _, p, o in self.said if p in QUALIFIED)
         self.said += [each for node in left for each in said.get(node, ())]
 
     async def batched(self, query: str, name: str, iris: Iterable[str]) -> list[dict[str, Term]]:
@@ -254,12 +254,9 @@ class Gathered:
 
 
 def _value(term: Term) -> prov.Ref | prov.Literal:
-    if term.kind != "literal":
-        return prov.Ref(term.value if term.kind == "iri" else "_:" + term.value)
-    if term.lang:
-        return prov.Literal(term.value, RDF + "langString", term.lang)
+    value = value_of(term)
     # Stores have forms of their own for one and the same number.
-    return canonical_literal(prov.Literal(term.value, term.datatype or XSD + "string"))
+    return canonical_literal(value) if isinstance(value, prov.Literal) else value
 
 
 async def answer(request: Request, gathered: Gathered, name: str) -> Response:
@@ -270,14 +267,19 @@ async def answer(request: Request, gathered: Gathered, name: str) -> Response:
         except prov.DocumentError as error:
             if name in _DRAWINGS:
                 raise TooLarge(str(error), field="format", fix="Draw a lineage, or take a document.") from error
-            fix = "Take another format; PROV-JSON and Turtle hold everything."
-            raise NotAcceptable(f"{name} cannot hold this: {error}", field="format", fix=fix) from error
+            raise cannot_hold(name, error) from error
     chunks = (text[start : start + _CHUNK].encode() for start in range(0, len(text), _CHUNK))
     return StreamingResponse(chunks, media_type=EXECUTION_FORMATS[name].media_type, headers=_HEADERS)
 
 
+def cannot_hold(name: str, error: prov.DocumentError) -> NotAcceptable:
+    """The answer where a format has no way to say what is asked for."""
+    fix = "Take another format; PROV-JSON and Turtle hold everything."
+    return NotAcceptable(f"{name} cannot hold this: {error}", field="format", fix=fix)
+
+
 def _written(gathered: Gathered, name: str, base: str) -> str:
-    return _as_text(_document(gathered, base), name)
+    return as_text(_document(gathered, base), name)
 
 
 def _document(gathered: Gathered, base: str) -> prov.Document:
@@ -285,7 +287,12 @@ def _document(gathered: Gathered, base: str) -> prov.Document:
     return prov.Document(namespaces={**PREFIXES, "id": base}, statements=rdf_reader.statements(gathered.triples()))
 
 
-def _as_text(document: prov.Document, name: str) -> str:
+def as_text(document: prov.Document, name: str) -> str:
+    """The document in a format of ``pllib.prov``.
+
+    Raises:
+        DocumentError: the format cannot hold it.
+    """
     out = io.StringIO()
     prov.write(document, out, name)
     return out.getvalue()
@@ -302,5 +309,5 @@ def _crate(gathered: Gathered, name: str, base: str, execution: str) -> bytes:
         archive.writestr(crate.METADATA, metadata)
         if (plan := found.plan()) is not None:
             archive.writestr(crate.PLAN_FILE, crate.as_json(plan))
-        archive.writestr(crate.PROV_FILE, _as_text(document, "json"))
+        archive.writestr(crate.PROV_FILE, as_text(document, "json"))
     return out.getvalue()

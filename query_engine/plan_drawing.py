@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any, Mapping
 
-from query_engine.drawing import ACTIVITY, CLUSTER, DATA, EDGE, ENTITY, GRAPH, NODE, short, statement
+from pllib.prov.scene import shortened
+from query_engine.drawing import ACTIVITY, CLUSTER, DATA, EDGE, ENTITY, GRAPH, NODE, statement
 
 _MEANS_DATA = frozenset(("dataset", "model", "feature_set"))
 _ALONE = 12
@@ -24,7 +25,7 @@ def to_dot(specification: Mapping[str, Any]) -> str:
         lines += _transformation(top, planned, names)
     for name, about in shared.items():
         style = DATA if about.get("as") in _MEANS_DATA else ENTITY
-        lines.append(statement(attributes[name], {**style, "label": short(name), "tooltip": _told(about)}))
+        lines.append(statement(attributes[name], {**style, "label": shortened(name), "tooltip": _told(about)}))
     for name, about in planned.items():
         lines += [
             statement(f"{attributes[each]} -> {names[name]}", {}) for each in about.get("inputs", {}) if each in shared
@@ -56,12 +57,12 @@ def _transformation(name: str, planned: Mapping[str, Any], names: Mapping[str, s
     ]
     more = f"\n… and {len(own) - _ALONE} more" if len(own) > _ALONE else ""
     tooltip = "\n".join([about.get("description", name), *own[:_ALONE]]) + more
-    box = statement(names[name], {**ACTIVITY, "label": f"{short(name)}\n{kind}", "tooltip": tooltip})
+    box = statement(names[name], {**ACTIVITY, "label": f"{shortened(name)}\n{kind}", "tooltip": tooltip})
     parts = [part for part, inner in planned.items() if inner.get("part_of") == name and part != name]
     if not parts:
         return [box]
     inside = [line for part in parts for line in _transformation(part, planned, names)]
-    frame = statement("graph", {**CLUSTER, "label": short(name), "tooltip": tooltip})
+    frame = statement("graph", {**CLUSTER, "label": shortened(name), "tooltip": tooltip})
     return [f"subgraph cluster_{names[name]} {{", frame, box, *inside, "}"]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
@@ -20,8 +19,8 @@ from pllib.provml.vocabulary import PREFIXES, SPARQL_PREFIXES
 from query_engine import models, whole_export
 from query_engine.binding import Iri
 from query_engine.descriptions import describe
-from query_engine.errors import BadTerm, Busy, NotAcceptable, NotFound, QueryTimeout, TooLarge
-from query_engine.exports import FORMATS, chosen_name
+from query_engine.errors import BadTerm, Busy, NotFound, QueryTimeout, TooLarge
+from query_engine.exports import FORMATS, as_text, cannot_hold, chosen_name
 from query_engine.models import ImportedDocument
 from query_engine.paging import CursorParameter, Limit, Listing, Page
 from query_engine.reading import Read, Reader, json_value
@@ -79,7 +78,7 @@ async def export(
     try:
         first = await _first(chunks)  # what fails at once has a status of its own
     except prov.DocumentError as error:
-        raise _cannot_hold(name, error) from error
+        raise cannot_hold(name, error) from error
     return StreamingResponse(_after(first, chunks), media_type=FORMATS[name].media_type, headers={"Vary": "Accept"})
 
 
@@ -135,7 +134,7 @@ async def _export_imported(
         try:
             text = await asyncio.to_thread(_written, order, said, _own_name(name), request.app.state.settings.base)
         except prov.DocumentError as error:
-            raise _cannot_hold(name, error) from error
+            raise cannot_hold(name, error) from error
     return Response(text, media_type=FORMATS[name].media_type, headers={"Vary": "Accept"})
 
 
@@ -158,9 +157,7 @@ def _written(order: Iterable[Optional[str]], said: list[tuple[Optional[str], str
         inside[bundle].append(text)
     document = prov.Document(namespaces={**PREFIXES, "id": base}, statements=_statements(inside.pop(None)))
     document.bundles = [prov.Bundle(bundle, statements=_statements(texts)) for bundle, texts in inside.items()]
-    out = io.StringIO()
-    prov.write(document, out, name)
-    return out.getvalue().encode()
+    return as_text(document, name).encode()
 
 
 def _statements(texts: Iterable[str]) -> list[prov.Statement]:
@@ -223,8 +220,3 @@ async def _after(first: str, rest: AsyncGenerator[str, None]) -> AsyncIterator[s
 def _own_name(name: str) -> str:
     """The name of a format in ``pllib.prov``."""
     return name.removeprefix("prov-")
-
-
-def _cannot_hold(name: str, error: prov.DocumentError) -> NotAcceptable:
-    fix = "Take another format; PROV-JSON and Turtle hold everything."
-    return NotAcceptable(f"{name} cannot hold this: {error}", field="format", fix=fix)

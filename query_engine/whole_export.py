@@ -12,7 +12,6 @@ Of one subject all triples come together, as stores keep them; where they did no
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Callable, Iterable, Iterator, Optional, Protocol
 
 from pllib import prov
@@ -23,6 +22,7 @@ from pllib.prov.rdf import TYPE, Triple, shortener
 from pllib.prov.rdf_reader import statements
 from pllib.provml.vocabulary import MLS, PREFIXES, PROV, PROVLAKE, PROVML, RDF, RDFS, XSD
 from query_engine.graphs import read_ntriples
+from query_engine.prov_terms import QUALIFIED, name_of, value_of
 from query_engine.terms import Term
 
 RDF_FORMATS = ("nt", "ttl", "trig")
@@ -33,7 +33,6 @@ _VOCABULARIES = (
 _LEFT_OUT = tuple(begin for one in _VOCABULARIES for begin in (f"<{one}", f"<{one.rstrip('#')}>"))
 _STATEMENT = PROVLAKE + "statement"
 _RELATIONS = frozenset(PROV + kind.type for kind in KINDS.values() if not kind.element and kind.type)
-_QUALIFIED = frozenset(PROV + kind.qualified for kind in KINDS.values() if kind.qualified)
 _TYPE = f"<{TYPE}>"
 
 
@@ -165,8 +164,8 @@ class _Statements:
                 self._subject = subject
             if predicate.value == _STATEMENT:
                 self._texts.append(value.value)
-            elif predicate.value not in _QUALIFIED:
-                self._triples.append(Triple(_name(subject), predicate.value, _value(value)))
+            elif predicate.value not in QUALIFIED:
+                self._triples.append(Triple(name_of(subject), predicate.value, value_of(value)))
         return ""
 
     def finish(self) -> Iterator[str]:
@@ -180,7 +179,7 @@ class _Statements:
         """Writes what was said of one resource, and the statements, if it is a document."""
         if self._subject is None:
             return
-        name, said = _name(self._subject), self._triples
+        name, said = name_of(self._subject), self._triples
         self._triples = []
         own = name[len(self._base) :] if name.startswith(self._base) else ""
         if not any(
@@ -195,16 +194,3 @@ class _Statements:
         if own.startswith("document/"):
             texts, self._texts = self._texts, []
             self._gathered.add_bundle(prov.Bundle(name, statements=[decode(text) for text in texts]))
-
-
-@lru_cache(maxsize=100_000)
-def _name(term: Term) -> str:
-    return term.value if term.kind == "iri" else "_:" + term.value
-
-
-def _value(term: Term) -> prov.Ref | prov.Literal:
-    if term.kind != "literal":
-        return prov.Ref(_name(term))
-    if term.lang:
-        return prov.Literal(term.value, RDF + "langString", term.lang)
-    return prov.Literal(term.value, term.datatype or XSD + "string")
