@@ -7,7 +7,6 @@ from pllib.provml import iris, vocabulary
 from .activity_values import VALUE_CLASSES, Subject, ValueStatements
 from .identity import canonical, encode, first_part
 from .records import Add, Begin, End, Points
-from .specifications import transformation_class
 from .statements import Json, without_none
 from .wire import ValuesRecord
 
@@ -20,7 +19,7 @@ class ActivityStatements(ValueStatements):
     def begin(self, record: Begin) -> None:
         """Adds what a begin says."""
         stage = record.stage or self.workflow.specification.stages.get(self.transformation)
-        activity: Json = {"id": self.id, "types": [_execution_class(record.kind, stage)]}
+        activity: Json = {"id": self.id, "types": [vocabulary.activity_classes(record.kind, stage).execution]}
         part = activity if record.session is None else self._session(record.session)
         if record.timed:
             part["started"] = record.t
@@ -85,7 +84,7 @@ class ActivityStatements(ValueStatements):
         if self.id not in self.document.placed:
             self.place(activity)
         if record.kind not in ("task", "section"):  # of those, only the begin knows the class
-            activity["types"] = [_execution_class(record.kind, None)]
+            activity["types"] = [vocabulary.activity_classes(record.kind, None).execution]
 
     def _finish(self, record: ValuesRecord, activity: Json) -> None:
         if record.used or record.links:
@@ -106,7 +105,7 @@ class ActivityStatements(ValueStatements):
             return
         plans = self.document.plans
         if self.transformation:
-            kind = transformation_class(record.kind, stage)
+            kind = vocabulary.activity_classes(record.kind, stage).plan
             plans.append({"id": self.plan, "types": [kind], "label": self.transformation})
             whole = f"{self.workflow.id}/transformation/{encode(parent)}" if parent else self.workflow.id
             if parent != self.transformation:
@@ -160,15 +159,5 @@ class PointsStatements(Subject):
         if self.id not in self.document.placed:
             self.place(activity)
             if record.kind not in ("task", "section"):
-                activity["types"] = [_execution_class(record.kind, None)]
+                activity["types"] = [vocabulary.activity_classes(record.kind, None).execution]
         self.document.activities.append(activity)
-
-
-def _execution_class(kind: str, stage: str | None) -> str:
-    if kind == "task":
-        return (vocabulary.STAGES[stage] if stage else vocabulary.TASK).execution
-    if kind == "section":
-        return vocabulary.SECTIONS.get(stage or "learning", vocabulary.SECTIONS["learning"]).execution
-    if kind == "workflow":
-        return vocabulary.WORKFLOW.execution
-    return (vocabulary.CYCLE if kind == "cycle" else vocabulary.ITERATION).execution

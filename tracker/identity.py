@@ -6,14 +6,13 @@ Everything here is cached where a script says the same thing again and again; th
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable
-from datetime import datetime
 from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
 
+from pllib.prov.literals import is_date_time
 from pllib.provml import iris
 
 from .values import Bytes, DateTime, Float, Integer, Structure, Summary, Tagged
@@ -22,7 +21,6 @@ Json = Any
 
 INT64 = 2**63
 
-_DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _canonical_json = msgspec.json.Encoder(order="sorted")
 
 encode: Callable[[str], str] = lru_cache(maxsize=16_384)(iris.encode)
@@ -95,15 +93,3 @@ def _literal_of_tagged(value: Tagged) -> Json:
         # Not a time that XML Schema can say (an offset with seconds, say): kept as it came.
         return {"type": "json", "v": {"$": "datetime", "v": value.v}}
     return {"type": "json", "v": cast("Structure | Summary", value).v}
-
-
-def is_date_time(text: str) -> bool:
-    """Whether ``text`` is an ``xsd:dateTime`` of the years 1 to 9999."""
-    match = _DATE_TIME.fullmatch(text)
-    if match is None:
-        return False
-    try:
-        datetime.fromisoformat(match[1] + (match[3] or ""))
-    except ValueError:
-        return False
-    return True

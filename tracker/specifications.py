@@ -237,7 +237,7 @@ def _plans_of(form: SpecificationForm, name: str, planned: TransformationForm) -
     found = [
         _plan(
             iris.transformation(form.workflow, name),
-            transformation_class(planned.kind, planned.stage),
+            vocabulary.activity_classes(planned.kind, planned.stage).plan,
             name,
             planned.description,
             inputs=[iris.attribute(form.workflow, attribute) for attribute, _ in inputs],
@@ -252,15 +252,6 @@ def _plans_of(form: SpecificationForm, name: str, planned: TransformationForm) -
         kind = attribute_class(about.meaning)
         found.append(_plan(identifier, kind, attribute, about.description, dataSchemas=schemas, dataStores=stores))
     return found
-
-
-def transformation_class(kind: str, stage: str | None) -> str:
-    """The prospective class (CURIE) of a task, section, cycle or iteration."""
-    if kind == "section":
-        return vocabulary.SECTIONS.get(stage or "learning", vocabulary.SECTIONS["learning"]).plan
-    if kind == "task":
-        return (vocabulary.STAGES[stage] if stage else vocabulary.TASK).plan
-    return vocabulary.CYCLE.plan
 
 
 def attribute_class(meaning: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import Any, List, Mapping, Optional
+from typing import Any, List, Mapping
 
 from ..provml import iris, vocabulary
 from ..provml.settled import Extent, extent
@@ -44,7 +44,7 @@ class ActivityRecord:
         if op == "begin":
             self._begin()
         elif self._kind not in ("task", "section"):  # of those, only the begin knows the class
-            self._found.classes(self.id, execution_class(self._kind, None))
+            self._found.classes(self.id, vocabulary.activity_classes(self._kind, None).execution)
         if op == "end":
             self._end()
         if op == "points":
@@ -55,7 +55,8 @@ class ActivityRecord:
     def _begin(self) -> None:
         record, found = self._record, self._found
         stage = record.get("stage")
-        found.classes(self.id, execution_class(self._kind, stage))
+        classes = vocabulary.activity_classes(self._kind, stage)
+        found.classes(self.id, classes.execution)
         part = self._part()
         found.time(part, "prov:startedAtTime", record["t"])
         if record.get("rank") is not None:
@@ -64,7 +65,7 @@ class ActivityRecord:
             found.literal(part, "provlake:resumes", literal_of(True))
         self._relate()
         if self._own:
-            found.named(self._plan, plan_class(self._kind, stage), self._transformation)
+            found.named(self._plan, classes.plan, self._transformation)
         else:
             found.named(self._plan, vocabulary.WORKFLOW.plan, self._name)
         if self._kind in ("task", "workflow") and stage not in (None, "feature_extraction"):
@@ -157,28 +158,3 @@ def _extent(producer: str, record: Mapping[str, Json]) -> Extent:
     if not 0 < len(steps) == len(times) == len(values):
         raise ValueError(f"{len(steps)} steps, {len(times)} times and {len(values)} values")
     return extent(producer, record["first"], [*accumulate(steps)], [*accumulate(times)], values)
-
-
-def execution_class(kind: str, stage: Optional[str]) -> str:
-    """The class (CURIE) of the execution of a kind of activity.
-
-    Raises:
-        KeyError: there is no such kind or stage.
-    """
-    if kind == "task":
-        return (vocabulary.STAGES[stage] if stage else vocabulary.TASK).execution
-    if kind == "section":
-        return vocabulary.SECTIONS.get(stage or "learning", vocabulary.SECTIONS["learning"]).execution
-    return _OTHERS[kind].execution
-
-
-def plan_class(kind: str, stage: Optional[str]) -> str:
-    """The class (CURIE) of its plan."""
-    if kind == "task":
-        return (vocabulary.STAGES[stage] if stage else vocabulary.TASK).plan
-    if kind == "section":
-        return vocabulary.SECTIONS.get(stage or "learning", vocabulary.SECTIONS["learning"]).plan
-    return _OTHERS[kind].plan
-
-
-_OTHERS = {"workflow": vocabulary.WORKFLOW, "cycle": vocabulary.CYCLE, "iteration": vocabulary.ITERATION}

@@ -12,7 +12,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Any, Callable, Dict, Tuple
 
-from ..prov.literals import canonical, double
+from ..prov.literals import canonical, double, is_date_time
 from ..prov.model import Literal
 from ..provml.iris import value_key
 from ..provml.vocabulary import RDF, XSD
@@ -23,7 +23,6 @@ INT64 = 2**63
 INTEGER, DOUBLE, BOOLEAN, STRING = XSD + "integer", XSD + "double", XSD + "boolean", XSD + "string"
 TIME, BINARY, JSON = XSD + "dateTime", XSD + "base64Binary", RDF + "JSON"
 _EPOCH = datetime(1970, 1, 1)
-_DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _IN_JSON = re.compile(r'"(?:[^"\\]|\\.)*"|(-?)(\d)(?:\.(\d+))?e([+-])0?(\d+)')
 
 
@@ -167,18 +166,6 @@ _TAGGED: Dict[str, Tuple[Callable[[Json], Tuple[str, str]], Callable[[Json], Lit
     "summary": (lambda v: ("m", _key_json(v)), lambda v: Literal(json_text(v), JSON)),
 }
 """By the tag of a plain value: what makes its key, and its literal."""
-
-
-def is_date_time(text: str) -> bool:
-    """Whether ``text`` is an ``xsd:dateTime`` of the years 1 to 9999."""
-    match = _DATE_TIME.fullmatch(text)
-    if match is None:
-        return False
-    try:
-        datetime.fromisoformat(match[1] + (match[3] or "").replace("Z", "+00:00"))
-    except ValueError:
-        return False
-    return True
 
 
 def duration(microseconds: int) -> Literal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Callable, Dict
 
 from ..provml.vocabulary import XSD
@@ -11,6 +12,7 @@ from .model import Literal
 _LONGEST = 4300
 """Digits that Python turns into a number."""
 _TIME = re.compile(r"(-?[0-9]{4,}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _NAMES = {"nan": "NaN", "inf": "INF", "-inf": "-INF"}
 
 
@@ -27,6 +29,18 @@ def double(value: float) -> str:
     """The shortest text that reads back as the very same number."""
     text = repr(value)
     return _NAMES.get(text, text)
+
+
+def is_date_time(text: str) -> bool:
+    """Whether ``text`` is an ``xsd:dateTime`` of the years 1 to 9999."""
+    match = _DATE_TIME.fullmatch(text)
+    if match is None:
+        return False
+    try:
+        datetime.fromisoformat(match[1] + (match[3] or "").replace("Z", "+00:00"))
+    except ValueError:
+        return False
+    return True
 
 
 def _double(text: str) -> str:

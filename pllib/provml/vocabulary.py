@@ -7,7 +7,7 @@ under ``manager/vocabulary`` use the same ones (a test compares them). Source of
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple
+from typing import Dict, NamedTuple, Optional
 
 PROV = "http://www.w3.org/ns/prov#"
 PROVLAKE = "https://w3id.org/pllib/provlake#"
@@ -78,6 +78,26 @@ SECTIONS: Dict[str, ActivityClasses] = {
     "validation": ActivityClasses("provml:LearningStageSection", "provml:ValidationSectionExecution"),
     "evaluation": ActivityClasses("provml:LearningStageSection", "provml:EvaluationSectionExecution"),
 }
+
+_OTHERS = {"workflow": WORKFLOW, "cycle": CYCLE, "iteration": ITERATION}
+
+
+def activity_classes(kind: str, stage: Optional[str]) -> ActivityClasses:
+    """The classes of a kind of activity.
+
+    Args:
+        kind: ``workflow``, ``task``, ``section``, ``cycle`` or ``iteration``.
+        stage: of ``STAGES``, for a task or section that is part of learning.
+
+    Raises:
+        KeyError: there is no such kind or stage.
+    """
+    if kind == "task":
+        return STAGES[stage] if stage else TASK
+    if kind == "section":
+        return SECTIONS.get(stage or "learning", SECTIONS["learning"])
+    return _OTHERS[kind]
+
 
 SESSION = "provlake:Session"
 SERIES, TELEMETRY = "provlake:Series", "provlake:Telemetry"

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pllib.prov.literals import is_date_time
 from pllib.provml import iris
-from tracker.identity import canonical, first_part, is_date_time, key_of, literal_of
+from tracker.identity import canonical, first_part, key_of, literal_of
 from tracker.values import Value
 
 
