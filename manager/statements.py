@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from pllib.prov import DocumentError as NoStatement
 from pllib.prov import Literal, Ref, Statement
-from pllib.prov.model import LANG_STRING, XSD_STRING, Value
+from pllib.prov.model import LANG_STRING, LANGUAGE, XSD_STRING, Value
 from pllib.prov.names import BLANK
 from pllib.prov.normal import decode, encode
 from pllib.prov.rdf import TYPE, is_qualified, triples
@@ -31,7 +31,6 @@ CACHE_SIZE = 100_000
 _FIX = "send what POST /v1/prov of the tracker makes of a document"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _IRI = re.compile(r'[A-Za-z][A-Za-z0-9+.\-]*:[^\x00-\x20<>"{}|^`\\]*')
-_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 _TYPE, _LABEL = f"<{TYPE}>", f"<{RDFS}label>"
 _JSON = f"^^<{RDF}JSON>"
 _SETTLED = frozenset(
@@ -111,7 +110,7 @@ class StatementWriter:
             return text
         if value.lang is None or value.datatype != LANG_STRING:
             return f"{text}^^{self._iri(value.datatype)}"
-        if not _LANGUAGE.fullmatch(value.lang):
+        if not LANGUAGE.fullmatch(value.lang):
             raise NoStatement(f"{value.lang[:100]!r} is no language")
         return f"{text}@{value.lang}"
 

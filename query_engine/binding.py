@@ -17,6 +17,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Iterable, Mapping, Optional, Sequence, Union
 
+from pllib.prov.model import LANGUAGE
 from pllib.provml.vocabulary import RDF, XSD
 from query_engine.errors import BadTerm
 from query_engine.tokens import Token, tokens
@@ -31,7 +32,6 @@ _IRI = re.compile(
     rf"[A-Za-z][A-Za-z0-9+.\-]*:(?://\[[0-9A-Fa-f:.]+\](?=[:/?\#]|\Z))?{_CHARACTER}*+"
     rf"(?:\?(?:{_CHARACTER}|\?)*+)?(?:\#(?:{_CHARACTER}|\?)*+)?"
 )
-_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 _TO_ESCAPE = re.compile(r'\\[uU]|["\\\n\r\t\b\f]')
@@ -75,7 +75,7 @@ class Literal:
     def __post_init__(self) -> None:
         if _SURROGATE.search(self.lexical):
             raise BadTerm(f"text with half a surrogate pair: {self.lexical[:200]!r}")
-        if self.lang is not None and _LANGUAGE.fullmatch(self.lang) is None:
+        if self.lang is not None and LANGUAGE.fullmatch(self.lang) is None:
             raise BadTerm(f"not a language tag: {self.lang[:50]!r}")
         if self.datatype is not None:
             Iri(self.datatype)

@@ -6,7 +6,6 @@ good as any other: every group says what document it is of, so they may come in 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,7 +16,7 @@ import pyoxigraph
 from edge.errors import RequestError
 from pllib import prov
 from pllib.prov.forms import by_name, decoded
-from pllib.prov.model import KINDS
+from pllib.prov.model import KINDS, LANGUAGE
 from pllib.prov.names import BLANK, all_names, iris_of
 from pllib.prov.normal import Part
 from pllib.prov.provn import expression
@@ -44,7 +43,6 @@ _BY_MEDIA_TYPE = {
     **dict.fromkeys(("application/xml", "text/xml", "application/x-trig"), None),
     **dict.fromkeys(("application/turtle", "application/x-turtle"), "ttl"),
 }
-_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 _encoder = msgspec.json.Encoder()
 
 
@@ -159,7 +157,7 @@ def _wrong_iri(iri: str) -> str:
 
 
 def _check_literal(value: prov.Literal, where: str) -> None:
-    if value.lang is not None and not _LANGUAGE.fullmatch(value.lang):
+    if value.lang is not None and not LANGUAGE.fullmatch(value.lang):
         told = f"{value.lang[:50]!r} is no language"
         raise RequestError(422, "bad_language", told, field=where, fix="write a tag such as en or pt-BR")
     if len(value.text) > MAX_TEXT_BYTES // 4 and len(value.text.encode()) > MAX_TEXT_BYTES:

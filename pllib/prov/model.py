@@ -11,6 +11,7 @@ shortened is a matter of the namespaces and of each format. A statement holds wh
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
@@ -19,6 +20,8 @@ from ..provml.vocabulary import PROV, RDF, RDFS, XSD
 
 XSD_STRING = XSD + "string"
 LANG_STRING = RDF + "langString"
+LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
+"""A language tag, such as ``en`` or ``pt-BR``."""
 
 
 class Literal(NamedTuple):
