@@ -154,6 +154,21 @@ def execution_iri(read: Reader, workflow: str, execution: str) -> Iri:
     return read.names.iri(f"execution/{canonical(workflow)}/{canonical(execution)}")
 
 
+async def require_run(read: Reader, run: Iri, field: str = "execution") -> None:
+    """Goes on only where something is said of a run.
+
+    Raises:
+        NotFound: nothing is; ``field`` is the parameter at fault.
+    """
+    if not await read.store.ask("ASK { VALUES ?run {} ?run ?p ?o }", run=run):
+        raise no_run(read, run, field)
+
+
+def no_run(read: Reader, run: Iri, field: str) -> NotFound:
+    """The answer where there is no such run."""
+    return NotFound(f"there is no run with the id {read.names.id(run.value)!r}", field=field)
+
+
 def _require(read: Reader, said: Description) -> None:
     if not said:
         raise NotFound(f"there is no workflow execution with the id {read.names.id(said.iri)!r}")

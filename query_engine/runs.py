@@ -20,6 +20,7 @@ from query_engine.executions import (
     filter_executions,
     filter_status,
     filter_times,
+    no_run,
 )
 from query_engine.models import Activity, Series
 from query_engine.paging import CursorParameter, Limit, Listing, Page
@@ -148,7 +149,7 @@ async def run_detail(read: Reader, run: Iri, field: str = "execution") -> Learni
     runs = await read_runs(read, [run.value])
     said = runs.said[run.value]
     if not said:
-        raise NotFound(f"there is no run with the id {read.names.id(run.value)!r}", field=field)
+        raise no_run(read, run, field)
     activities = [*runs.run_of]
     items, more_items = await items_of(read, activities)
     telemetry, more_telemetry = await series_of(read, activities, MOST_SERIES, telemetry=True)

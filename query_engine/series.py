@@ -14,13 +14,13 @@ from pydantic import Field
 from pllib.provml import iris
 from query_engine import formats, models
 from query_engine.errors import NotFound
-from query_engine.executions import Name, execution_iri
+from query_engine.executions import Name, execution_iri, require_run
 from query_engine.models import Model, Series
 from query_engine.names import canonical
 from query_engine.paging import CursorParameter, Limit, Listing, Page
 from query_engine.reading import Read, Reader, one_of, series_fields, utc
 from query_engine.series_downsampling import LEAST, METHODS, chosen
-from query_engine.series_points import Axis, Integers, Numbers, Points, Window, ordered
+from query_engine.series_points import Axis, Integers, Numbers, Points, Window, ordered, text_of
 from query_engine.series_reading import chunk_counts, describe_series, fetch
 
 router = APIRouter(prefix="/v1", tags=["runs"])
@@ -102,8 +102,8 @@ async def list_series(
     if telemetry is not None:
         listing.where(_TELEMETRY if telemetry else _NO_TELEMETRY)
     items, following = await listing.page(read.store, read.names, Page(request, limit, cursor))
-    if not items and not await read.store.ask("ASK { VALUES ?run {} ?run ?p ?o }", run=run):
-        raise NotFound(f"there is no run with the id {read.names.id(run.value)!r}", field="execution")
+    if not items:
+        await require_run(read, run)
     said, counts = await describe_series(read.store, items), await chunk_counts(read.store, items)
     found = [series_fields(read.names, said[iri], counts.get(iri, 0)) for iri in items]
     return models.Page(items=[Series.model_validate(each) for each in found], next=following)
@@ -174,7 +174,7 @@ def numbers(values: Numbers) -> list[Any]:
     """Values as JSON can say them."""
     found: list[Any] = values.tolist()
     for place in np.flatnonzero(~np.isfinite(values)):
-        found[place] = "NaN" if np.isnan(values[place]) else "INF" if values[place] > 0 else "-INF"
+        found[place] = text_of(values[place])
     return found
 
 

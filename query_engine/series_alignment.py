@@ -11,7 +11,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from query_engine.series_points import Integers, Numbers, Points
+from query_engine.series_points import Integers, Numbers, Points, text_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +33,7 @@ class Column:
         """A column as JSON can say it: null where the series has no point."""
         found: list[Any] = column.tolist()
         for place in np.flatnonzero(~np.isfinite(column)):
-            found[place] = _text(self.worst[place]) if self.count[place] else None
+            found[place] = text_of(self.worst[place]) if self.count[place] else None
         return found
 
 
@@ -84,7 +84,3 @@ def _column(values: Numbers, places: Integers, rows: int) -> Column:
     with np.errstate(invalid="ignore"):  # NaN, and both infinities, make NaN
         np.add.at(worst, places[~finite], values[~finite])
     return Column(mean, least, greatest, np.bincount(places, minlength=rows), worst)
-
-
-def _text(value: float) -> str:
-    return "NaN" if np.isnan(value) else "INF" if value > 0 else "-INF"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, Sequence
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
@@ -13,6 +13,7 @@ from pllib.provml.vocabulary import SPARQL_PREFIXES
 from query_engine import formats
 from query_engine.binding import Iri
 from query_engine.errors import BadParameter, NotFound
+from query_engine.executions import require_run
 from query_engine.models import Model, Series
 from query_engine.reading import Read, Reader, series_fields
 from query_engine.runs_compare import RunsToCompare, runs_of
@@ -99,24 +100,31 @@ async def compare_series(
     headers = {"Vary": "Accept", POINTS: f"total={sum(map(len, points))}, returned={len(found.steps)}"}
     if form == formats.CSV:
         return Response(_csv(ids, found), media_type=form.media_type, headers=headers)
-    answer = {
+    content = orjson.dumps(_answer(name, ids, series, points, found))
+    return Response(content, media_type=form.media_type, headers=headers)
+
+
+def _answer(
+    name: str, runs: Sequence[str], series: Sequence[Series], points: Sequence[Points], found: Alignment
+) -> dict[str, Any]:
+    """The fields of :class:`SeriesComparison`."""
+    return {
         "name": name,
         "alignment": "steps" if found.width is None else "buckets",
         "width": found.width,
         "steps": found.steps.tolist(),
         "runs": [
             {
-                "run": identifier,
+                "run": run,
                 "series": one.model_dump(mode="json"),
                 "total": len(of_run),
                 "values": column.cells(column.mean),
                 "minimum": column.cells(column.least),
                 "maximum": column.cells(column.greatest),
             }
-            for identifier, one, of_run, column in zip(ids, series, points, found.columns, strict=True)
+            for run, one, of_run, column in zip(runs, series, points, found.columns, strict=True)
         ],
     }
-    return Response(orjson.dumps(answer), media_type=form.media_type, headers=headers)
 
 
 async def _series(read: Reader, run: Iri, name: str, context: Optional[str]) -> Series:
@@ -138,8 +146,7 @@ async def _series(read: Reader, run: Iri, name: str, context: Optional[str]) -> 
         contexts = ", ".join(each.context or "(the run itself)" for each in found)
         told = f"{identifier} has a series {name[:200]!r} in several contexts: {contexts}"
         raise BadParameter(told, field="context", fix="Say which, as context=…; empty for the run itself.")
-    if not await read.store.ask("ASK { VALUES ?run {} ?run ?p ?o }", run=run):
-        raise NotFound(f"there is no run with the id {identifier!r}", field="run")
+    await require_run(read, run, field="run")
     where = f" in the context {context[:200]!r}" if context else ""
     fix = f"/v1/runs/{identifier.removeprefix('execution/')}/series lists those it has."
     raise NotFound(f"{identifier} has no series {name[:200]!r}{where}", field="name", fix=fix)

@@ -213,3 +213,8 @@ def ordered(points: Points, axis: Axis) -> Points:
     if (gaps > 0).all() or ((gaps >= 0).all() and (np.diff(second)[gaps == 0] >= 0).all()):
         return points
     return points.at(np.lexsort((second, first)))
+
+
+def text_of(value: float) -> str:
+    """What stands in JSON for a value that is no finite number."""
+    return "NaN" if np.isnan(value) else "INF" if value > 0 else "-INF"
