@@ -81,18 +81,6 @@ def _sums(path: str) -> Dict[str, Any]:
         return {"not_read": error.strerror or str(error)}
 
 
-def telemetry() -> Any:
-    """The package ``pllib.telemetry``.
-
-    Raises:
-        CaptureError: this installation has none.
-    """
-    try:
-        return importlib.import_module("pllib.telemetry")
-    except ImportError as error:
-        raise CaptureError("this installation has no pllib.telemetry, so nothing is measured") from error
-
-
 @shielded(lambda: None)
 def flop_counter() -> Any:
     """PyTorch's counter of floating-point operations, as a context manager.

@@ -168,7 +168,9 @@ class Run:
 
     @shielded(nothing)
     def _measure(self) -> None:
-        self._recording = about.telemetry().record(self.workflow, self._telemetry, energy=self._energy, rank=self.rank)
+        from .. import telemetry
+
+        self._recording = telemetry.record(self.workflow, self._telemetry, energy=self._energy, rank=self.rank)
 
     @shielded(nothing)
     def end(self, error: Optional[BaseException] = None, wait: Optional[float] = None) -> None:
@@ -454,7 +456,9 @@ class Run:
     @_logs
     def log_telemetry(self, *, context: Any = None) -> None:
         """Records what the machine does now: CPU, memory, disks, network, process, GPUs, as points of series."""
-        about.telemetry().sample(self._context(context))
+        from .. import telemetry
+
+        telemetry.sample(self._context(context))
 
 
 _HASHED = frozenset((str, type(None)))

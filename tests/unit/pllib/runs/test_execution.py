@@ -171,7 +171,6 @@ def test_operations_are_given_where_nothing_counts_them(said):
 
 
 def test_telemetry_is_started_and_stopped_with_the_run(said):
-    pytest.importorskip("pllib.telemetry")
     with pllib.run("digits", telemetry=0.1, **PLAIN) as run:
         run.log_telemetry()
     names = {record["series"] for record in said("points")}
