@@ -96,7 +96,7 @@ class Experiment:
     def _opened(self, rank: Optional[int]) -> Run:
         options = self.options
         made = settings.given(this_process._arguments)
-        place = folders.Place(None, None)  # type: ignore[arg-type]  # none is needed
+        place: Optional[folders.Place] = None
         if self.collects and settings.load(this_process._arguments).enabled:
             root = os.fspath(options.provenance_save_dir or DEFAULT_ROOT)
             job = made.get("execution") or ranks.place().job
@@ -109,8 +109,8 @@ class Experiment:
             collect_all_processes=bool(options.collect_all_processes),
             tags=self._tags(),
             energy=not options.disable_codecarbon,
-            resume=place.execution if place.resumed else None,
-            execution=place.execution,
+            resume=place.execution if place and place.resumed else None,
+            execution=place.execution if place else None,
         )
         run.__enter__()
         if not run.silent:
