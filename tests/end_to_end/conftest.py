@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import httpx
 import pytest
 
 from pllib import spool
+from tests.integration.test_tracker_process import Receiver, Tracker
 
 ROOT = Path(__file__).parents[2]
 PREFIXES = """
@@ -163,3 +165,21 @@ def other_lab(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterable[
         found = Lab(services, tmp_path_factory.mktemp("other-lab"))
         yield found
         found.http.close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """What stands in the manager's place; it is started by the test."""
+    made = Receiver()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def tracker(tmp_path: Path, free_port: Callable[[], int], receiver: Receiver) -> Iterator[Tracker]:
+    """A tracker of the test's own, to be killed and started again."""
+    made = Tracker(tmp_path / "data", free_port(), receiver.url)
+    made.start()
+    yield made
+    made.end(signal.SIGKILL)
+    made.client.close()

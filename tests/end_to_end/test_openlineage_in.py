@@ -6,8 +6,7 @@ import gzip
 import json
 import random
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -220,22 +219,6 @@ def test_a_batch_may_be_empty_or_compressed(post: Any) -> None:
 
 
 # -- durability
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def tracker(tmp_path: Path, free_port: Callable[[], int], receiver: Receiver) -> Iterator[Tracker]:
-    made = Tracker(tmp_path / "data", free_port(), receiver.url)
-    made.start()
-    yield made
-    made.end(signal.SIGKILL)
-    made.client.close()
 
 
 def test_what_was_answered_survives_a_kill(tracker: Tracker, receiver: Receiver) -> None:

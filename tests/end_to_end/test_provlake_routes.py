@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -174,22 +174,6 @@ def test_a_data_store_is_refused_with_the_field(post: Any) -> None:
 
 
 # -- durability
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def tracker(tmp_path: Path, free_port: Callable[[], int], receiver: Receiver) -> Iterator[Tracker]:
-    made = Tracker(tmp_path / "data", free_port(), receiver.url)
-    made.start()
-    yield made
-    made.end(signal.SIGKILL)
-    made.client.close()
 
 
 def test_what_was_answered_survives_a_kill(tracker: Tracker, receiver: Receiver) -> None:

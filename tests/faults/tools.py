@@ -82,3 +82,14 @@ def small_disk(folder: Path, size: int, *options: str) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Writes a file until the disk has no byte left."""
+    with open(path, "wb", buffering=0) as file:
+        for size in (100_000, 1_000, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.integration.prov4ml_bench import run_strictly
+
 PYTHON = os.environ.get("PLLIB_TORCH_PYTHON", "python")
 COMMON = """
 import torch
@@ -80,16 +80,7 @@ yprov4ml.end_run(create_graph=True, create_svg=True, crate_ro_crate=True)
 def test_a_training(script: str, metric: str, tmp_path: Path) -> None:
     path = tmp_path / "train.py"
     path.write_text(COMMON + script)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PLLIB_")}
-    told = subprocess.run(
-        [PYTHON, "-m", "pllib.prov4ml", path],
-        cwd=tmp_path,
-        env={**clean, "PYTHONPATH": str(ROOT), "PLLIB_STRICT": "yes"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert told.returncode == 0, told.stderr
+    run_strictly([PYTHON, "-m", "pllib.prov4ml", path], tmp_path, timeout=300)
     folder = tmp_path / "prov" / "mnist_0"
     document = json.loads((folder / "prov_mnist_GR0_0.json").read_text())
     series = {name.rpartition("/")[2]: each for name, each in document["entity"].items() if "provlake:points" in each}

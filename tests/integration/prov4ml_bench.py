@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,23 @@ def start(*args, **named):
     prov4ml.start_run("digits", "www.example.org", "prov", *args, disable_codecarbon=True, **named)
 """
 Json = dict[str, Any]
+
+
+def run_strictly(
+    command: Sequence[str | Path], folder: Path, timeout: int = 120, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command in a folder, strict and without the settings of whoever runs the tests; it must end well."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHED)}
+    told = subprocess.run(
+        command,
+        cwd=folder,
+        env={**clean, "PYTHONPATH": str(ROOT), "PLLIB_STRICT": "yes", **environ},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    assert told.returncode == 0, told.stderr
+    return told
 
 
 class Bench:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.query_graph import HEAD, Served, served
+from tests.integration.query_graph import HEAD, Served
 from tests.unit.lineage.digits import digits
 from tests.unit.lineage.graphs import BASE, Graph
 
@@ -21,10 +21,8 @@ SCORES = {"m0": (0.8, 0.75, 0.55), "m1": (0.9, 0.85, 0.325), "old": (0.1, 0.1, 0
 
 
 @pytest.fixture(scope="module")
-def engine(free_port: Callable[[], int], require_server: Callable[[str], str]) -> Iterator[Served]:
-    with served(require_server("oxigraph"), (free_port(), free_port())) as running:
-        running.load(digits().text)
-        yield running
+def turtle() -> str:
+    return digits().text
 
 
 @pytest.fixture(scope="module")

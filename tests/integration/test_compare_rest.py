@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
-from tests.integration.query_graph import served
 from tests.integration.runs_graph import START, RunsGraph, chunk
 
 NAN = float("nan")
@@ -63,11 +61,8 @@ def _environment(made: RunsGraph, run: str, place: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def http(free_port: Callable[[], int], require_server: Callable[[str], str]) -> Iterator[httpx.Client]:
-    with served(require_server("oxigraph"), (free_port(), free_port())) as running:
-        running.load(graph().turtle)
-        with httpx.Client(base_url=running.query_url) as client:
-            yield client
+def turtle() -> str:
+    return graph().turtle
 
 
 def compared(http: httpx.Client, what: str, runs: list[str], **more: object) -> dict:

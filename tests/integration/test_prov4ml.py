@@ -15,8 +15,8 @@ import pytest
 from prov.model import ProvDocument
 
 from pllib import prov
+from tests.integration.prov4ml_bench import ROOT, run_strictly
 
-ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).with_name("prov4ml_scripts")
 RUN = "provml:LearningProcessExecution"
 Json = dict[str, Any]
@@ -26,16 +26,7 @@ def ran(script: str, folder: Path, **environ: str) -> subprocess.CompletedProces
     """A script that knows nothing of pllib, run with its modules in the place of Prov4ML."""
     (folder / "notes.txt").write_text("how it went")
     (folder / "requirements.txt").write_text("mine==1\n")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PLLIB_", "SLURM_", "OMPI_"))}
-    told = subprocess.run(
-        [sys.executable, "-m", "pllib.prov4ml", str(SCRIPTS / script)],
-        cwd=folder,
-        env={**clean, "PYTHONPATH": str(ROOT), "PLLIB_STRICT": "yes", **environ},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert told.returncode == 0, told.stderr
+    told = run_strictly([sys.executable, "-m", "pllib.prov4ml", SCRIPTS / script], folder, **environ)
     assert (folder / "requirements.txt").read_text() == "mine==1\n"
     assert not [each for each in folder.rglob("*.part*")]
     return told
@@ -238,16 +229,7 @@ def test_calls_as_the_documentation_of_all_versions_writes_them(tmp_path: Path) 
     (tmp_path / "notes.txt").write_text("x")
     script = tmp_path / "script.py"
     script.write_text(CALLS + "\n".join(DOCUMENTED))
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PLLIB_")}
-    told = subprocess.run(
-        [sys.executable, script],
-        cwd=tmp_path,
-        env={**clean, "PYTHONPATH": str(ROOT), "PLLIB_STRICT": "yes"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert told.returncode == 0, told.stderr
+    told = run_strictly([sys.executable, script], tmp_path)
     assert "order of these arguments" not in told.stderr
     documents = sorted(path.name for path in tmp_path.glob("prov/*/prov_*.json"))
     assert documents == [

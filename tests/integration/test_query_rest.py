@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 from rdflib import Graph
 
-from tests.integration.query_graph import BASE, GRAPH, Served, served
+from tests.integration.query_graph import BASE, GRAPH
 
 
 @pytest.fixture(scope="module")
-def engine(free_port: Callable[[], int], require_server: Callable[[str], str]) -> Iterator[Served]:
-    with served(require_server("oxigraph"), (free_port(), free_port())) as running:
-        running.load(GRAPH)
-        yield running
-
-
-@pytest.fixture(scope="module")
-def http(engine: Served) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=engine.query_url) as client:
-        yield client
+def turtle() -> str:
+    return GRAPH
 
 
 def items(http: httpx.Client, url: str) -> list[dict]:

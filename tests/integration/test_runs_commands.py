@@ -7,14 +7,14 @@ import io
 import json
 import math
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pllib.cli import main
 from pllib.query import Client, QueryRefused
-from tests.integration.query_graph import served
+from tests.integration.query_graph import Served
 from tests.integration.runs_graph import START, RunsGraph, chunk
 
 NAN = float("nan")
@@ -48,10 +48,13 @@ def graph() -> RunsGraph:
 
 
 @pytest.fixture(scope="module")
-def url(free_port: Callable[[], int], require_server: Callable[[str], str]) -> Iterator[str]:
-    with served(require_server("oxigraph"), (free_port(), free_port())) as running:
-        running.load(graph().turtle)
-        yield running.query_url
+def turtle() -> str:
+    return graph().turtle
+
+
+@pytest.fixture(scope="module")
+def url(engine: Served) -> str:
+    return engine.query_url
 
 
 @pytest.fixture(scope="module")

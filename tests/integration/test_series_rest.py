@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
-from tests.integration.query_graph import Served, served
 from tests.integration.runs_graph import START, RunsGraph, chunk
 
 NAN, INF = float("nan"), float("inf")
@@ -46,16 +44,8 @@ def graph() -> RunsGraph:
 
 
 @pytest.fixture(scope="module")
-def engine(free_port: Callable[[], int], require_server: Callable[[str], str]) -> Iterator[Served]:
-    with served(require_server("oxigraph"), (free_port(), free_port())) as running:
-        running.load(graph().turtle)
-        yield running
-
-
-@pytest.fixture(scope="module")
-def http(engine: Served) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=engine.query_url) as client:
-        yield client
+def turtle() -> str:
+    return graph().turtle
 
 
 def listed(http: httpx.Client, **filters: object) -> dict[str, dict]:

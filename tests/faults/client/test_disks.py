@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.client.trials import Run, Trial, payloads
 from tests.faults.proxy import until
-from tests.faults.tools import small_disk
+from tests.faults.tools import fill, small_disk
 
 SIZE = 5_000_000
 OWN = 3
@@ -35,17 +35,6 @@ def gaps(trial: Trial) -> int:
     """Dropped records that the records which arrived tell of."""
     found = [json.loads(payload) for payload in trial.records.values()]
     return sum(record["count"] for record in found if record["op"] == "gap")
-
-
-def fill(path: Path) -> None:
-    """Writes a file until the disk has no byte left."""
-    with open(path, "wb", buffering=0) as file:
-        for size in (100_000, 1_000, 1):
-            try:
-                while True:
-                    file.write(b"x" * size)
-            except OSError:
-                continue
 
 
 def removed(folder: Path) -> bool:

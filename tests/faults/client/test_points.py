@@ -25,7 +25,7 @@ import pytest
 from pllib import points_recovery, spool
 from tests.faults.client.trials import FORKS_OF_THREADS, ROOT, Run
 from tests.faults.ledger import Row
-from tests.faults.tools import small_disk
+from tests.faults.tools import fill, small_disk
 from tests.unit.pllib.receiver import Receiver
 
 WORKLOAD = Path(__file__).with_name("points_workload.py")
@@ -222,13 +222,7 @@ def test_a_full_disk_drops_and_counts_and_resumes(trial, ledger):
     with small_disk(trial.folder / "disk", 3_000_000) as disk:
         run = trial.start("--count", "4000", "--pause", "0.0005", spool=disk / "spool")
         run.began(300)
-        with open(disk / "ballast", "wb", buffering=0) as file:
-            for size in (100_000, 1_000, 1):
-                try:
-                    while True:
-                        file.write(b"x" * size)
-                except OSError:
-                    continue
+        fill(disk / "ballast")
         run.began(run.records() + 1000)
         (disk / "ballast").unlink()
         ended = run.wait()

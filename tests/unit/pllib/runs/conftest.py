@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import pllib
+from pllib import _boundary
 from pllib.runs import background
 from tests.unit.pllib.test_activities import check_schema
 
@@ -25,3 +26,11 @@ def said(records):
         ]
 
     return read
+
+
+@pytest.fixture
+def nothing_goes_wrong():
+    """Fails the test when an error was kept from the script."""
+    _boundary.swallowed.clear()
+    yield
+    assert not _boundary.swallowed

@@ -13,11 +13,7 @@ from pllib.runs.datasets import MAX_COLUMNS, facts_about
 pd = pytest.importorskip("pandas")
 
 
-@pytest.fixture(autouse=True)
-def nothing_goes_wrong():
-    _boundary.swallowed.clear()
-    yield
-    assert not _boundary.swallowed
+pytestmark = pytest.mark.usefixtures("nothing_goes_wrong")
 
 
 def test_an_array():

@@ -12,17 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from pllib import _boundary
 from pllib.runs import environment
 
 CHECKOUT = Path(__file__).parents[4]
 
 
-@pytest.fixture(autouse=True)
-def nothing_goes_wrong():
-    _boundary.swallowed.clear()
-    yield
-    assert not _boundary.swallowed
+pytestmark = pytest.mark.usefixtures("nothing_goes_wrong")
 
 
 def test_it_names_python_packages_modules_and_platform(records):

@@ -17,11 +17,7 @@ from pllib.runs.models import MAX_PARTS, description
 sklearn = pytest.importorskip("sklearn")
 
 
-@pytest.fixture(autouse=True)
-def nothing_goes_wrong():
-    _boundary.swallowed.clear()
-    yield
-    assert not _boundary.swallowed
+pytestmark = pytest.mark.usefixtures("nothing_goes_wrong")
 
 
 @pytest.fixture(scope="module")
