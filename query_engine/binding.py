@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Iterable, Mapping, Optional, Sequence, Union
+from typing import Any, Iterable, Mapping, Optional, Sequence, TypeVar, Union
 
 from pllib.prov.model import LANGUAGE
 from pllib.provml.vocabulary import RDF, XSD
@@ -35,6 +35,7 @@ _IRI = re.compile(
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 _TO_ESCAPE = re.compile(r'\\[uU]|["\\\n\r\t\b\f]')
+T = TypeVar("T")
 
 
 def is_iri(text: str) -> bool:
@@ -163,6 +164,11 @@ def bind(query: str, bindings: Mapping[str, Binding]) -> str:
 def parameters(query: str) -> frozenset[str]:
     """Names of the parameters that a query has blocks for."""
     return frozenset(name for name, _ in _blocks(query))
+
+
+def slices(values: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Values in parts of at most so many, to be bound in one query each."""
+    return [values[begin : begin + size] for begin in range(0, len(values), size)]
 
 
 @lru_cache(maxsize=512)

@@ -23,7 +23,7 @@ from pllib.prov.literals import canonical as canonical_literal
 from pllib.prov.model import KINDS
 from pllib.prov.rdf import Triple
 from pllib.provml.vocabulary import PREFIXES, PROV, RDF, SPARQL_PREFIXES
-from query_engine.binding import Iri
+from query_engine.binding import Iri, slices
 from query_engine.descriptions import describe
 from query_engine.errors import BadParameter, NotAcceptable, NotFound, TooLarge
 from query_engine.formats import Format, choose
@@ -224,9 +224,9 @@ class Gathered:
 
     async def batched(self, query: str, name: str, iris: Iterable[str]) -> list[dict[str, Term]]:
         """The solutions of a query for many values of one parameter."""
-        todo, rows = [Iri(iri) for iri in iris], []
-        for start in range(0, len(todo), _BATCH):
-            rows += await self.store.select(query, **{name: todo[start : start + _BATCH]})
+        rows: list[dict[str, Term]] = []
+        for some in slices([Iri(iri) for iri in iris], _BATCH):
+            rows += await self.store.select(query, **{name: some})
             if len(rows) + len(self.said) > MAX_TRIPLES:
                 fix = "Export a lineage or single tasks, or ask the store itself (`/sparql`)."
                 raise TooLarge(f"there are more than {MAX_TRIPLES:,} statements", field="execution", fix=fix)

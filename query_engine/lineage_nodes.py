@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Optional, Sequence
 
 from pllib.provml.vocabulary import PROVLAKE, SPARQL_PREFIXES
-from query_engine.binding import Iri
+from query_engine.binding import Iri, slices
 from query_engine.lineage import Known, Lineage
 from query_engine.names import Names, plain, short
 from query_engine.store import StoreClient
@@ -125,8 +125,7 @@ class Nodes:
         return parts(self._ids[entity]).is_data
 
     async def _rows(self, query: str, width: int, iris: Sequence[str]) -> list[Sequence[str]]:
-        chunks = [iris[begin : begin + CHUNK] for begin in range(0, len(iris), CHUNK)]
-        found = await asyncio.gather(*(self._chunk(query, width, chunk) for chunk in chunks))
+        found = await asyncio.gather(*(self._chunk(query, width, chunk) for chunk in slices(iris, CHUNK)))
         return [row for rows in found for row in rows]
 
     async def _chunk(self, query: str, width: int, iris: Sequence[str]) -> list[Sequence[str]]:

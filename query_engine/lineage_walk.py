@@ -16,7 +16,7 @@ from typing import Callable, Collection, Iterable, NamedTuple, Sequence
 from pllib.provml.vocabulary import SPARQL_PREFIXES
 from query_engine import lineage_derivations
 from query_engine.aliases import Aliases
-from query_engine.binding import Iri
+from query_engine.binding import Iri, slices
 from query_engine.errors import QueryTimeout
 from query_engine.lineage import Direction, Known, Walk
 from query_engine.store import StoreClient
@@ -141,7 +141,7 @@ class Surroundings:
 
     async def load(self, known: Known, activities: Sequence[str], direction: Direction) -> bool:
         """Makes activities known; whether there was more than may be looked up."""
-        cuts = await asyncio.gather(*(self._load(known, chunk, direction) for chunk in _chunks(activities, CHUNK)))
+        cuts = await asyncio.gather(*(self._load(known, chunk, direction) for chunk in slices(activities, CHUNK)))
         known.loaded.update(activities)
         return any(cuts)
 
@@ -157,7 +157,7 @@ class Surroundings:
         if not self._base:
             return False
         cut = False
-        for chunk in _chunks(entities, ENTITIES):
+        for chunk in slices(entities, ENTITIES):
             async with self._turns:
                 found, more = await lineage_derivations.load(self._store, self._base, known, chunk, direction)
             cut |= more
@@ -175,7 +175,7 @@ class Surroundings:
             general = list({reference: None for each in entities for reference in known.general.of(each)})
             asked = [(_UNSEEN, general), (_SPECIAL, [each for each in entities if not known.general.of(each)])]
             asked += [(_GENERATIONS, [each for each in entities if len(self._aliases.spellings(each)) > 1])]
-        chunks = [(query, chunk) for query, iris in asked for chunk in _chunks(iris, ENTITIES)]
+        chunks = [(query, chunk) for query, iris in asked for chunk in slices(iris, ENTITIES)]
         answers = await asyncio.gather(*(self._ask(query, 5, "e", chunk) for query, chunk in chunks))
         for rows in answers:
             for row in rows:
@@ -220,10 +220,6 @@ class Surroundings:
         """What is said of resources under all names of theirs, told under one."""
         terms = [Iri(spelling) for each in iris for spelling in self._aliases.spellings(each)]
         return self._aliases.rows(await table(self._store, query, width, **{name: terms}))
-
-
-def _chunks(iris: Sequence[str], size: int) -> list[Sequence[str]]:
-    return [iris[begin : begin + size] for begin in range(0, len(iris), size)]
 
 
 def _learn_backward(known: Known, rows: Iterable[Sequence[str]]) -> list[str]:

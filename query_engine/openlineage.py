@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from pllib.provml.openlineage import METADATA, job_of, without_omitted
 from pllib.provml.vocabulary import SPARQL_PREFIXES
 from query_engine import models
-from query_engine.binding import Iri
+from query_engine.binding import Iri, slices
 from query_engine.descriptions import Description, describe
 from query_engine.errors import NotFound, TooLarge
 from query_engine.names import canonical, plain
@@ -124,9 +124,9 @@ def _activity(
 
 
 async def _values(read: Reader, iris: set[str]) -> dict[str, Made | Data]:
-    todo, found = sorted(iris), dict[str, Made | Data]()
-    for start in range(0, len(todo), _BATCH):
-        said = await describe(read.store, todo[start : start + _BATCH], VALUE_PROPERTIES)
+    found: dict[str, Made | Data] = {}
+    for some in slices(sorted(iris), _BATCH):
+        said = await describe(read.store, some, VALUE_PROPERTIES)
         found |= {iri: _value(read, one) for iri, one in said.items()}
     return found
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Sequence
 
 from pllib.provml.vocabulary import SPARQL_PREFIXES
-from query_engine.binding import Iri
+from query_engine.binding import Iri, slices
 from query_engine.descriptions import Description, count_subjects, describe
 from query_engine.models import Series
 from query_engine.names import plain
@@ -143,10 +143,9 @@ async def _contexts(read: Reader, said: Mapping[str, Description]) -> dict[str, 
 
 async def _parameters(read: Reader, run_of: Mapping[str, str]) -> tuple[dict[str, dict[str, Any]], bool]:
     found: dict[str, dict[str, Any]] = defaultdict(dict)
-    activities, more = list(run_of), False
-    for begin in range(0, len(activities), _AT_ONCE):
-        some = [Iri(iri) for iri in activities[begin : begin + _AT_ONCE]]
-        rows = await read.store.select(_PARAMETERS, activity=some)
+    more = False
+    for some in slices(list(run_of), _AT_ONCE):
+        rows = await read.store.select(_PARAMETERS, activity=[Iri(iri) for iri in some])
         for row in rows[:MOST_PARAMETERS]:
             run = run_of[row["activity"].value]
             add_value(found[run], read.names.name(row["attribute"].value), row["value"].json)

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import Any, AsyncGenerator, Iterable, Mapping, Optional, Sequence
 
 from pllib.provml.vocabulary import SPARQL_PREFIXES
-from query_engine.binding import Iri, bind
+from query_engine.binding import Iri, bind, slices
 from query_engine.descriptions import Description, describe, expand
 from query_engine.errors import StoreFailed, TooLarge
 from query_engine.models import Series
@@ -44,7 +44,7 @@ _POINTS = f"{SPARQL_PREFIXES}SELECT ?chunk WHERE {{ VALUES ?series {{}} ?series 
 async def describe_series(store: StoreClient, iris: Sequence[str]) -> dict[str, Description]:
     """What is said of those of the resources that are series, but for their points."""
     found: dict[str, Description] = {}
-    for some in _slices(iris):
+    for some in slices(iris, _AT_ONCE):
         for row in await store.select(_DESCRIBE, item=[Iri(iri) for iri in some]):
             said = found.setdefault(row["item"].value, Description(row["item"].value))
             for place, curie in enumerate(SERIES_PROPERTIES):
@@ -74,7 +74,7 @@ async def series_of(
     iris: list[str] = []
     query = _GENERATED.format(named="" if name is None else _NAMED, kind=_TELEMETRY if telemetry else _OTHERS)
     bindings: dict[str, Any] = {} if name is None else {"name": name}
-    for some in _slices(activities):
+    for some in slices(activities, _AT_ONCE):
         rows = await read.store.select(f"{query}{most + 1}", activity=[Iri(iri) for iri in some], **bindings)
         iris += [row["series"].value for row in rows]
     said = await describe_series(read.store, iris[:most])
@@ -84,7 +84,7 @@ async def series_of(
 async def chunk_counts(store: StoreClient, iris: Sequence[str]) -> Mapping[str, int]:
     """In how many chunks the points of series stand."""
     found: dict[str, int] = {}
-    for some in _slices(iris):
+    for some in slices(iris, _AT_ONCE):
         rows = await store.select(_COUNT, item=[Iri(iri) for iri in some])
         found |= {row["item"].value: row["n"].python for row in rows}
     return found
@@ -139,7 +139,3 @@ def _decode(series: str, lines: list[bytes], window: Window) -> list[Chunk]:
 
 def _unquoted(cell: bytes) -> bytes:
     return cell[1:-1].replace(b'""', b'"') if cell[:1] == b'"' else cell
-
-
-def _slices(iris: Sequence[str]) -> list[Sequence[str]]:
-    return [iris[begin : begin + _AT_ONCE] for begin in range(0, len(iris), _AT_ONCE)]

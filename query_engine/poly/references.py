@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Optional
 from pllib.provml import iris
 from pllib.provml.vocabulary import SPARQL_PREFIXES
 from query_engine.aliases import Aliases
-from query_engine.binding import Iri
+from query_engine.binding import Iri, slices
 from query_engine.errors import BadTerm, NotFound, TooLarge
 from query_engine.poly.form import Place
 from query_engine.reading import Reader
@@ -48,9 +48,8 @@ async def in_column(values: Iterable[Any], read: Reader) -> list[Reference]:
         if meant is not None:
             by_iri.setdefault(meant.value, []).append(cell)
     found: list[Reference] = []
-    wanted = list(by_iri)
-    for begin in range(0, len(wanted), _CHUNK):
-        for iri, place in (await _known(wanted[begin : begin + _CHUNK], read)).items():
+    for some in slices(list(by_iri), _CHUNK):
+        for iri, place in (await _known(some, read)).items():
             found += [place._replace(cell=cell) for cell in by_iri[iri]]
         if len(found) > MOST_REFERENCES:
             raise TooLarge(
