@@ -7,7 +7,7 @@ import csv
 import json
 import sys
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 from .command_line import add_command, print_table
 from .errors import ConfigurationError
@@ -238,20 +238,41 @@ def series(chosen: argparse.Namespace) -> int:
     if several and (chosen.method is not None or chosen.x == "time"):
         raise ConfigurationError("--method and --x are for one run; several are aligned by step")
     options = {name: getattr(chosen, name) for name in ("points", "from_step", "to_step")}
-    ask: Callable[[argparse.Namespace, Client, Row], Row] = _several if several else _one
+    ask: Callable[[argparse.Namespace, Client, Row], _Shown] = _several if several else _one
     found = ask(chosen, query_client(chosen), options)
     if chosen.svg is not None:
         _draw(chosen, found)
     elif chosen.format == "json":
-        print(json.dumps(found["answer"], ensure_ascii=False))
+        print(json.dumps(found.answer, ensure_ascii=False))
     elif chosen.format == "csv":
-        _write_csv(found["columns"], found["rows"])
+        _write_csv(found.columns, found.rows)
     else:
         _print_series(found)
     return 0
 
 
-def _one(chosen: argparse.Namespace, client: Client, options: Row) -> Row:
+class _Shown(NamedTuple):
+    """Series in the forms that they are shown in.
+
+    Attributes:
+        answer: as JSON has it.
+        columns, rows: the table of points.
+        lines: what is drawn, a line a run.
+        about: what is known of the series as a whole, by the name of its line.
+        told: how the points were chosen or put together.
+        unit: of the values.
+    """
+
+    answer: Row
+    columns: List[str]
+    rows: List[List[Any]]
+    lines: List[Line]
+    about: Dict[str, Row]
+    told: str
+    unit: Optional[str]
+
+
+def _one(chosen: argparse.Namespace, client: Client, options: Row) -> _Shown:
     """The series of one run: the answer, its table, and its lines."""
     (run,) = chosen.runs
     context = chosen.context
@@ -262,16 +283,15 @@ def _one(chosen: argparse.Namespace, client: Client, options: Row) -> Row:
     xs = [time - times[0] for time in times] if chosen.x == "time" else answer["steps"]
     line = Line(_short(run), xs, answer["values"])
     rows = [[*row] for row in zip(answer["steps"], answer["times"], answer["values"])]
-    about = {line.name: answer["series"]}
-    return {
-        "answer": {**answer, "values": [_json(value) for value in answer["values"]]},
-        "columns": ["step", "time", "value"],
-        "rows": rows,
-        "lines": [line],
-        "about": about,
-        "told": f"{answer['returned']} of {answer['total']} points" + _chosen_by(answer),
-        "unit": answer["series"]["unit"],
-    }
+    return _Shown(
+        answer={**answer, "values": [_json(value) for value in answer["values"]]},
+        columns=["step", "time", "value"],
+        rows=rows,
+        lines=[line],
+        about={line.name: answer["series"]},
+        told=f"{answer['returned']} of {answer['total']} points" + _chosen_by(answer),
+        unit=answer["series"]["unit"],
+    )
 
 
 def _only_context(client: Client, run: str, name: str) -> Optional[str]:
@@ -282,22 +302,22 @@ def _only_context(client: Client, run: str, name: str) -> Optional[str]:
     return None if None in contexts or not contexts else str(contexts[0])
 
 
-def _several(chosen: argparse.Namespace, client: Client, options: Row) -> Row:
+def _several(chosen: argparse.Namespace, client: Client, options: Row) -> _Shown:
     answer = client.compare(chosen.runs, chosen.name, context=chosen.context, **options)
     lines = [Line(_short(each["run"]), answer["steps"], each["values"]) for each in answer["runs"]]
     width = answer["width"]
     wide = "each row is a step" if width is None else f"each row is {width} steps, of which the mean is told"
     names = ("values", "minimum", "maximum")
     told = [{**each, **{name: [_json(value) for value in each[name]] for name in names}} for each in answer["runs"]]
-    return {
-        "answer": {**answer, "runs": told},
-        "columns": ["step", *(line.name for line in lines)],
-        "rows": [[*row] for row in zip(answer["steps"], *(line.values for line in lines))],
-        "lines": lines,
-        "about": {_short(each["run"]): each["series"] for each in answer["runs"]},
-        "told": wide,
-        "unit": answer["runs"][0]["series"]["unit"],
-    }
+    return _Shown(
+        answer={**answer, "runs": told},
+        columns=["step", *(line.name for line in lines)],
+        rows=[[*row] for row in zip(answer["steps"], *(line.values for line in lines))],
+        lines=lines,
+        about={_short(each["run"]): each["series"] for each in answer["runs"]},
+        told=wide,
+        unit=answer["runs"][0]["series"]["unit"],
+    )
 
 
 def _chosen_by(answer: Row) -> str:
@@ -305,25 +325,25 @@ def _chosen_by(answer: Row) -> str:
     return (f", chosen by {answer['method']}" if answer["downsampled"] else "") + (f"; {strange}" if strange else "")
 
 
-def _draw(chosen: argparse.Namespace, found: Row) -> None:
-    label = chosen.name + (f" [{found['unit']}]" if found["unit"] else "")
+def _draw(chosen: argparse.Namespace, found: _Shown) -> None:
+    label = chosen.name + (f" [{found.unit}]" if found.unit else "")
     across = "seconds since the first point" if chosen.x == "time" else "step"
     title = f"{chosen.context}: {chosen.name}" if chosen.context else chosen.name
-    if len(found["lines"]) == 1:
-        title += f" of {found['lines'][0].name}"
+    if len(found.lines) == 1:
+        title += f" of {found.lines[0].name}"
     with open(chosen.svg, "w", encoding="utf-8") as file:
-        file.write(svg(found["lines"], title, across, label))
+        file.write(svg(found.lines, title, across, label))
 
 
-def _print_series(found: Row) -> None:
+def _print_series(found: _Shown) -> None:
     plain = not _can_print("▁█")
     rows = []
-    for line in found["lines"]:
-        about = found["about"][line.name]
+    for line in found.lines:
+        about = found.about[line.name]
         course = sparkline(line.values, SPARKLINE, plain)
         rows.append([line.name, *(about[name] for name in ("latest", "minimum", "maximum", "last_step")), course])
     print_table(["run", "latest", "minimum", "maximum", "last_step", ""], rows)
-    print(found["told"])
+    print(found.told)
 
 
 def _can_print(text: str) -> bool:
