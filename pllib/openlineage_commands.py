@@ -15,7 +15,7 @@ from .command_line import add_command
 from .errors import ConfigurationError, TransportError
 from .exchange import Answer, Connection
 from .query_options import add_query_options, query_client
-from .transport import retry_after
+from .transport import RETRY_STATUS, retry_after
 
 Event = Dict[str, Any]
 
@@ -23,7 +23,6 @@ PATH = "/api/v1/lineage"
 ATTEMPTS = 6
 """At one event, where the backend asks to be patient."""
 MAX_WAIT = 30.0
-_PATIENCE = (429, 502, 503, 504)
 
 
 def add_commands(commands: Any) -> None:
@@ -186,7 +185,7 @@ class Backend:
             answer = self._posted(head, body)
             if 200 <= answer.status < 300:
                 return
-            if answer.status not in _PATIENCE or attempt == ATTEMPTS - 1:
+            if answer.status not in RETRY_STATUS or attempt == ATTEMPTS - 1:
                 break
             asked = retry_after(answer.headers.get("retry-after"))
             self._sleep(min(MAX_WAIT, 2.0**attempt if asked is None else asked))

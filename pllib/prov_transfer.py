@@ -23,7 +23,7 @@ from .prov.forms import FORMATS, by_ending, by_name, content_of
 from .prov.normal import decode
 from .query_options import add_query_options, query_client
 from .settings import Settings
-from .transport import GZIP_FROM, HttpTransport, gzipped
+from .transport import GZIP_FROM, RETRY_STATUS, HttpTransport, gzipped
 
 MAX_BODY = 30_000_000
 """Bytes of a document that is sent in one piece; the tracker takes 32 MB, and 8 MB of them compressed."""
@@ -31,7 +31,6 @@ MAX_PACKED = 7_500_000
 PIECE = 20_000
 """Statements a piece of one that is not."""
 WRITTEN = [name for name, form in FORMATS.items() if form.write and name != "dot"]
-RETRY_STATUS = (429, 502, 503, 504)
 
 
 def add_import(own: Any) -> None:

@@ -16,6 +16,8 @@ from .exchange import Connection
 
 GZIP_FROM = 2000
 """Bytes from which a body is compressed; not for a tracker on this machine, where it would cost more than it saves."""
+RETRY_STATUS = (429, 502, 503, 504)
+"""Answers to requests that may be taken later."""
 NEAR = ("localhost", "127.0.0.1", "::1")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 DATE = re.compile(rf"\w{{3}}, (\d\d) ({'|'.join(MONTHS)}) (\d{{4}}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
