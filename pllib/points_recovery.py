@@ -8,6 +8,7 @@ and the points files are removed; where nothing can be written they are for whoe
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 from zlib import crc32
 
@@ -220,7 +221,8 @@ def _recovered(spool: str, producer: str, paths: List[str], found: Left) -> Reco
             with open(f"{beside}.damaged", "ab", opener=private) as file:
                 file.writelines(found.damaged)
         for path in paths:  # the oldest first, since a later one tells which of its points are in records
-            os.unlink(path)
+            with suppress(FileNotFoundError):  # whoever delivered the records since then has tidied up
+                os.unlink(path)
     except OSError as error:
         return Recovered(found.records, error)
     return Recovered([], None)
