@@ -1,7 +1,8 @@
 """The points of a process's series: gathered, and made into records (*sealed*) from time to time.
 
-A point waits for at most ``PERIOD``, one of telemetry ``TELEMETRY_PERIOD``, before it goes into a record with those before it. Meanwhile it is in memory and, but for mode
-``memory``, in the process's points file (see ``points_file.py``), so that a record is not needed for each.
+A point waits for at most ``PERIOD``, one of telemetry ``TELEMETRY_PERIOD``, before it goes into a record with those before it.
+Meanwhile it is in memory and, but for mode ``memory``, in the process's points file (see ``points_file.py``), so that a record
+is not needed for each.
 """
 
 from __future__ import annotations
