@@ -288,12 +288,13 @@ def test_a_run_is_gone_on_with(said):
     with pllib.run("digits", **PLAIN) as first:
         pass
     with pllib.run("digits", resume=first.id, **PLAIN) as second:
-        second.log_metric("loss", 1)
+        second.log_metric("loss", 1, context="training")
     with pllib.run("digits", resume=f"digits/{first.id}", **PLAIN) as third:
         pass
     assert first.id == second.id == third.id
-    assert [record.get("resumes") for record in said("begin")] == [None, True, True]
-    assert len({record["session"] for record in said("begin")}) == 3
+    assert [record.get("resumes") for record in said("begin", kind="workflow")] == [None, True, True]
+    assert [record.get("resumes") for record in said("begin", kind="task")] == [True]
+    assert len({record["session"] for record in said("begin")}) == 4
 
 
 def test_parts_of_one_run_do_not_generate_the_same_value_twice(said, monkeypatch):
