@@ -63,9 +63,7 @@ class Activity:
     _added: Optional[Set[str]] = None  # names of generated values that are recorded already
     _number: Optional[str] = None
     _session = ""
-    _match = False
-    _ended = False
-    _silent = False  # nothing of it is recorded, nor of what is opened inside it
+    _resumes = _match = _ended = _silent = False  # silent: nothing of it is recorded, nor of what is opened inside it
 
     def __init__(
         self,
@@ -233,6 +231,7 @@ class Activity:
         number = next(client.numbers)
         if self._number is not None:
             unique = quoted(self._number)
+            self._resumes = parent._resumes
             self._session = f"{client.producer}-{number}"
         else:
             # In an execution of this process the record's number is enough; elsewhere the producer makes it unique.
@@ -259,7 +258,9 @@ class Activity:
         client.accept(head, parts)
 
     def _more_parts(self, parts: Dict[str, Any]) -> None:
-        """Fields that only some kinds have in their begin."""
+        """Fields that not all have in their begin."""
+        if self._resumes:
+            parts["resumes"] = True
 
     def _put_used(self, parts: Dict[str, Any], given: Mapping[str, Any]) -> None:
         found, links = self._origins.used(with_text_names(given))  # type: ignore[union-attr]
@@ -406,8 +407,7 @@ class Workflow(Activity):
     def _more_parts(self, parts: Dict[str, Any]) -> None:
         if self.study:
             parts["study"] = values.bounded_name(self.study)
-        if self._resumes:
-            parts["resumes"] = True
+        super()._more_parts(parts)
         if self.rank is not None:
             parts["rank"] = self.rank
         within = self._within

@@ -38,8 +38,8 @@ def value_text(value: Any) -> str:
     return '"NaN"' if value != value else '"INF"' if value > 0 else '"-INF"'
 
 
-def _number(value: Any) -> Any:
-    """The Python number that a thing stands for."""
+def _number(value: Any, field: str = "value") -> Any:
+    """The Python number that a thing stands for; ``field``: what of a point it is."""
     found = value
     try:
         if hasattr(type(value), "item"):
@@ -49,8 +49,8 @@ def _number(value: Any) -> Any:
         if hasattr(type(found), "__float__") and not hasattr(type(found), "encode"):
             return float(found)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise CaptureError(f"a point's value is one number, not {_shown(value)}: {error}") from error
-    raise CaptureError(f"a point's value is a number, not {_shown(value)}")
+        raise CaptureError(f"a point's {field} is one number, not {_shown(value)}: {error}") from error
+    raise CaptureError(f"a point's {field} is a number, not {_shown(value)}")
 
 
 def _nearest(value: int) -> float:
@@ -69,7 +69,7 @@ def step_of(step: Any) -> int:
     try:
         found = index(step)
     except TypeError:
-        number = _number(step)
+        number = _number(step, "step")
         if type(number) is float and not number.is_integer():
             raise CaptureError(f"a step is a whole number, not {_shown(step)}") from None
         found = int(number)
@@ -84,7 +84,7 @@ def time_of(time: Any) -> int:
     Raises:
         CaptureError: it is none.
     """
-    number = _number(time)
+    number = _number(time, "time")
     if not math.isfinite(number) or not -EXACT < number < EXACT:
         raise CaptureError(f"a point's time is in microseconds since 1970, not {_shown(time)}")
     return int(number)

@@ -213,7 +213,8 @@ def _text(document: Document) -> bytes:
 
 
 def export(chosen: argparse.Namespace) -> int:
-    form = by_name(chosen.format) if chosen.format else by_ending(chosen.output)
+    to_stdout = by_name("json") if chosen.output == "-" else None
+    form = by_name(chosen.format) if chosen.format else to_stdout or by_ending(chosen.output)
     if form is None or form.write is None or form.name == "dot":
         raise ConfigurationError(f"say the format with --format: one of {', '.join(WRITTEN)}")
     client = query_client(chosen)

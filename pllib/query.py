@@ -29,7 +29,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
-from .errors import PllibError
+from .errors import ConfigurationError, PllibError
 from .provml.iris import encode
 from .provml.vocabulary import PREFIXES, XSD
 
@@ -391,6 +391,10 @@ def _execution_path(identifier: str) -> str:
     path = identifier.split("/execution/", 1)[-1] if "://" in identifier else identifier
     if path.startswith("execution/"):
         path = path[len("execution/") :]
+    if "/" not in path:
+        raise ConfigurationError(
+            f"{identifier[:200]!r} names no execution: write WORKFLOW/EXECUTION, such as train/9f-1"
+        )
     return quote(path, safe="/%")
 
 

@@ -1,7 +1,8 @@
 """The points of a process's series: gathered, and made into records (*sealed*) from time to time.
 
-A point waits for at most ``PERIOD`` before it goes into a record with those before it. Meanwhile it is in memory and, but for mode
-``memory``, in the process's points file (see ``points_file.py``), so that a record is not needed for each.
+A point waits for at most ``PERIOD``, one of telemetry ``TELEMETRY_PERIOD``, before it goes into a record with those before it.
+Meanwhile it is in memory and, but for mode ``memory``, in the process's points file (see ``points_file.py``), so that a record
+is not needed for each.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 PERIOD = 0.25
 """Seconds between two rounds of the thread that seals."""
+TELEMETRY_PERIOD = 5.0
+"""Seconds that telemetry waits for more: it is sampled seldom, and each record of a series becomes a triple."""
 CALLS_PERIOD = 1.0
 """The same where there is no thread, and calls do it."""
 POINT_BYTES = 250
@@ -43,12 +46,14 @@ class Buffer:
         head: the fields of its records that are the same in all.
         file: number of the points file that was told of the series.
         most: how many make a record at once.
+        telemetry: whether they are measurements of the machine.
     """
 
-    __slots__ = ("file", "head", "indexes", "most", "number", "waiting")
+    __slots__ = ("file", "head", "indexes", "most", "number", "telemetry", "waiting")
 
-    def __init__(self, number: int, head: str, most: int) -> None:
+    def __init__(self, number: int, head: str, most: int, telemetry: bool) -> None:
         self.number, self.head, self.most, self.file = number, head, most, 0
+        self.telemetry = telemetry
         self.indexes = count()
         # One deque for good, only popped and appended to: a signal's handler may come between any two steps.
         self.waiting: Deque[points.Point] = deque()
@@ -79,6 +84,7 @@ class Points:
         self._taken: Set[int] = set()  # those of them that only are to be synced
         self._synced = self._named = 0  # lines, and number of the file whose name is on the disk
         self._due = time.monotonic() + CALLS_PERIOD
+        self._telemetry_due = time.monotonic() + TELEMETRY_PERIOD
         self._stop = threading.Event()
         self._thread: Optional[threading.Thread] = None
 
@@ -102,13 +108,15 @@ class Points:
             return None
         return thread
 
-    def buffer(self, wf: str, identifier: str, name: str, head: str) -> Buffer:
+    def buffer(self, wf: str, identifier: str, name: str, head: str, telemetry: bool = False) -> Buffer:
         """The series of that name in an activity; what was said of it first stands."""
         with self._lock:
             of_activity = self._series.setdefault((wf, identifier), {})
             found = of_activity.get(name)
             # In one step, since a signal's handler may do the same in the middle of this.
-            return found or of_activity.setdefault(name, Buffer(next(self._numbers), head, self._most_of_series))
+            return found or of_activity.setdefault(
+                name, Buffer(next(self._numbers), head, self._most_of_series, telemetry)
+            )
 
     def figures(self) -> Dict[str, Any]:
         """Points that were taken, and those of them that are in no record yet."""
@@ -130,8 +138,10 @@ class Points:
             self._client.no_room(reason, lambda: self._put(buffer, step, t, text))
         if len(buffer.waiting) >= buffer.most:
             self.seal((buffer,))
-        elif self.waiting >= self._most or (self._thread is None and time.monotonic() >= self._due):
+        elif self.waiting >= self._most:
             self.seal_all()
+        elif self._thread is None and time.monotonic() >= self._due:
+            self._seal_due()
         if self.file is not None and self.file.due():
             self._next_file()
 
@@ -174,13 +184,22 @@ class Points:
 
     # -- sealing --------------------------------------------------------------------------------------------------
 
+    def _seal_due(self, pause: Callable[[], None] = lambda: None) -> None:
+        """Makes records of the points that wait, of telemetry's only each ``TELEMETRY_PERIOD``; raises as ``seal_all``."""
+        self._due = time.monotonic() + CALLS_PERIOD
+        if time.monotonic() >= self._telemetry_due or (self.file is not None and self.file.old):
+            self.seal_all(pause)
+        else:
+            self.seal([buffer for buffer in self._waiting() if not buffer.telemetry], pause)
+
     def seal_all(self, pause: Callable[[], None] = lambda: None) -> None:
         """Makes records of all points that wait.
 
         Raises:
             FullError: there is no room, with ``full="raise"``; all that can be taken was.
         """
-        self._due = time.monotonic() + CALLS_PERIOD
+        now = time.monotonic()
+        self._due, self._telemetry_due = now + CALLS_PERIOD, now + TELEMETRY_PERIOD
         if self.file is None or not self.file.old:
             self.seal(self._waiting(), pause)
             return
@@ -323,7 +342,7 @@ class Points:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(PERIOD)
-        self._round()
+        self._round(self.seal_all)
 
     def finish(self) -> None:
         """Removes the file, when every record was taken; after the records were closed."""
@@ -337,15 +356,15 @@ class Points:
 
     def _run(self) -> None:
         while not self._stop.wait(PERIOD):
-            self._round(lambda: time.sleep(0.001))
+            self._round(lambda: self._seal_due(lambda: time.sleep(0.001)))
 
     @shielded(lambda *_: None, always=True)
-    def _round(self, pause: Callable[[], None] = lambda: None) -> None:
+    def _round(self, seal: Callable[[], None]) -> None:
         if self.file is not None and self.file.lost():
             self._next_file(lost=True)
         elif self.waiting:
             with suppress(FullError):
-                self.seal_all(pause)
+                seal()
 
 
 def _drained(waiting: Deque[points.Point]) -> List[points.Point]:

@@ -86,7 +86,7 @@ class Series:
             return None
         client = this_process.current()
         points_of_client = client.collect_points()
-        buffer = points_of_client.buffer(activity.wf, activity.id, self.name, self._head())
+        buffer = points_of_client.buffer(activity.wf, activity.id, self.name, self._head(), self._telemetry)
         self._bound = client, points_of_client, buffer
         return self._bound
 

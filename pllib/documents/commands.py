@@ -27,7 +27,7 @@ def add(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "export", help="write what a spool folder holds as a document", description=text
     )
-    add_spool_options(parser)
+    add_spool_options(parser, "without it all that there are")
     parser.add_argument("--list", action="store_true", help="list the executions that there are")
     parser.add_argument(
         "--format", metavar="FORMAT", help=f"where the name of FILE does not say it: {', '.join(_WRITTEN)}"
@@ -39,10 +39,10 @@ def add(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
-def add_spool_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what says which records are meant."""
+def add_spool_options(parser: argparse.ArgumentParser, without: str) -> None:
+    """Adds what says which records are meant; ``without``: what is meant when no execution is named."""
     parser.add_argument("--spool", metavar="DIR", help="spool folder (PLLIB_SPOOL; default the user's state folder)")
-    about = "WORKFLOW/EXECUTION, or as much of its beginning as no other shares; all that there are without"
+    about = f"WORKFLOW/EXECUTION, or as much of its beginning as no other shares; {without}"
     parser.add_argument("--execution", metavar="NAME", help=about)
 
 

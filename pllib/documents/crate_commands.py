@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands, "crate", crate, text, "pllib crate --execution train --root scratch=/scratch/ana -o run.crate.zip"
     )
-    add_spool_options(parser)
+    add_spool_options(parser, "may be left out where there is only one")
     parser.add_argument("-o", "--output", required=True, metavar="PATH", help="folder to make, or a .zip")
     parser.add_argument("--reference", action="store_true", help="say where the files are, and copy none")
     root = "where a data store lies on this machine; may be given several times"

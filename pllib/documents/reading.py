@@ -145,7 +145,8 @@ class Reading:
         more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
         listed = f"{', '.join(shown[:_SHOWN])}{more}" if shown else "none"
         if several:
-            raise UnknownExecution(f"{beginning[:200]!r} may be one of several: {listed}")
+            meant = f"{beginning[:200]!r} may be" if beginning else "say which execution is meant:"
+            raise UnknownExecution(f"{meant} one of several: {listed}")
         raise UnknownExecution(f"nothing is known of {beginning[:200]!r} in {self._folder}; there are {listed}")
 
     def _facts(

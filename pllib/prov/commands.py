@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterable, List
 
 from .compare import differences
 from .errors import DocumentError
-from .forms import FORMATS, read, write
+from .forms import FORMATS, WRITTEN, by_ending, read, write
 from .model import Document
 from .names import all_names
 from .provn import expression
@@ -81,8 +81,10 @@ def convert(chosen: argparse.Namespace) -> int:
 
 
 def draw(chosen: argparse.Namespace) -> int:
-    drawn = "svg" if chosen.output.lower().endswith(".svg") else "dot"
-    _write(_read(chosen.input, chosen.from_), chosen.output, drawn)
+    form = FORMATS["dot"] if chosen.output == "-" else by_ending(chosen.output)
+    if form is None or form.name not in ("dot", "svg"):
+        raise DocumentError(f"-o is {chosen.output}; a drawing is a .svg, or a .dot for Graphviz")
+    _write(_read(chosen.input, chosen.from_), chosen.output, form.name)
     return 0
 
 
@@ -149,5 +151,5 @@ def _write(document: Document, path: str, format: Any) -> None:
         write(document, path, format)
         return
     if format is None:
-        raise DocumentError(f"say the format with --to: one of {', '.join(FORMATS)}")
+        raise DocumentError(f"say the format with --to: one of {', '.join(WRITTEN)}")
     write(document, sys.stdout, format)

@@ -61,6 +61,8 @@ FORMATS: Dict[str, Format] = {
         Format("svg", "a drawing", (".svg",), "image/svg+xml", None, svg.write),
     )
 }
+READ = [name for name, form in FORMATS.items() if form.read]
+WRITTEN = [name for name, form in FORMATS.items() if form.write]
 _ENDINGS = {ending: each for each in FORMATS.values() for ending in each.endings}
 _COMMENTS = re.compile(r"(?:\s+|//[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
 _RDF_LINE = re.compile(r"(?:\s+|#[^\n]*\n)*(?:<[^<>\s]+>|_:\S+)\s+<[^<>\s]+>\s")
@@ -129,7 +131,7 @@ def detect(text: str) -> Format:
         return FORMATS["trig"]
     if rest.startswith("<"):
         return FORMATS["rdf" if _RDF_XML.search(rest[:10_000]) else "xml"]
-    raise DocumentError(f"this looks like none of {', '.join(FORMATS)}; say which it is", "format")
+    raise DocumentError(f"this looks like none of {', '.join(READ)}; say which it is", "format")
 
 
 def write(document: Document, out: Union[TextIO, os.PathLike[str], str], format: Optional[str] = None) -> None:
@@ -147,7 +149,7 @@ def write(document: Document, out: Union[TextIO, os.PathLike[str], str], format:
     path = os.fspath(out) if isinstance(out, (str, os.PathLike)) else None
     chosen = by_name(format) if format is not None else by_ending(path)
     if chosen is None:
-        raise DocumentError(f"say the format: one of {', '.join(FORMATS)}", path)
+        raise DocumentError(f"say the format: one of {', '.join(WRITTEN)}", path)
     if chosen.write is None:
         raise DocumentError(f"{chosen.name} ({chosen.title}) is read only", path)
     try:

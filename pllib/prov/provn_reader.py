@@ -98,6 +98,8 @@ class _Reader:
     def _expression(self, names: Names) -> Statement:
         token = self._next()
         kind = KINDS.get(token.text)
+        if kind is None and token.text == "bundle":
+            raise self._wrong("a bundle stands in the document, before its end and in no other bundle", token)
         if kind is None:
             raise self._wrong(f"{token.text[:100]!r} is no kind of statement", token)
         self._mark("(")

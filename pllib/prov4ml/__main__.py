@@ -13,6 +13,8 @@ import pllib.prov4ml
 def main(arguments: List[str]) -> int:
     """Runs a script with its arguments; 2 when there is none."""
     if not arguments or arguments[0].startswith("-") or not os.path.exists(arguments[0]):
+        if arguments and not arguments[0].startswith("-"):
+            print(f"pllib.prov4ml: there is no file {arguments[0]}", file=sys.stderr)
         print("usage: python -m pllib.prov4ml script.py [arguments…]", file=sys.stderr)
         return 2
     for name in ("prov4ml", "yprov4ml"):

@@ -57,12 +57,18 @@ class Fold(NamedTuple):
     value: Any
 
 
+_NO_FOLDER = (
+    "no files can be made in {root} ({reason}), so there will be no documents there. What is logged is captured all the same: "
+    "`pllib prov export --list` names the run"
+)
+
+
 class Experiment:
     """One run, from ``start_run`` to ``end_run``.
 
     Attributes:
         run: the run of ``pllib``.
-        folder: where its files are; ``None`` on ranks that do not collect.
+        folder: where its files are; ``None`` on ranks that do not collect, and where none can be made.
         known: series of metrics by name and context as they are given, but for those that are folded.
     """
 
@@ -100,7 +106,11 @@ class Experiment:
         if self.collects and settings.load(this_process._arguments).enabled:
             root = os.fspath(options.provenance_save_dir or DEFAULT_ROOT)
             job = made.get("execution") or ranks.place().job
-            place = folders.place(root, options.experiment_name, rank, job, options.use_run_id)
+            try:
+                place = folders.place(root, options.experiment_name, rank, job, options.use_run_id)
+            except OSError as error:
+                report("folder", error)
+                once(f"folder {root}", _NO_FOLDER.format(root=root, reason=error.strerror or error))
             self.folder = place.folder
             self._configure(place.folder, made)
         run = Run(
@@ -120,13 +130,14 @@ class Experiment:
                 once("telemetry", "log_system_metrics=True: call log_system_metrics() where you want a sample")
         return run
 
-    def _configure(self, folder: folders.Folder, made: Mapping[str, Any]) -> None:
+    def _configure(self, folder: Optional[folders.Folder], made: Mapping[str, Any]) -> None:
         """Settings of the client that nobody gave: records stay in the run's folder, and go to a server if one is named."""
         chosen: Dict[str, Any] = {"keep": True}
         local = "url" not in made
         if local:
             chosen["mode"] = "disk"
-        chosen["spool"] = folder.spool
+        if folder is not None:
+            chosen["spool"] = folder.spool
         chosen["person"] = user()
         kept = {name: value for name, value in chosen.items() if name == "keep" or name not in made}
         self._before = this_process.replace_arguments({**this_process._arguments, **kept})

@@ -16,6 +16,8 @@ from . import background, checksums
 from .logged import record
 
 IMPLEMENTATION = "implementation"
+SAMPLED = 5.0
+"""Seconds between samples of telemetry, where nobody says how many."""
 
 
 def put(activity: Activity, *, code: bool, environment: bool) -> None:
@@ -79,6 +81,13 @@ def _sums(path: str) -> Dict[str, Any]:
         return checksums.of_file(path, checksums.opened(path), lambda: True)
     except OSError as error:
         return {"not_read": error.strerror or str(error)}
+
+
+def interval(telemetry: Any) -> Any:
+    """Seconds between samples of telemetry; of yes and no what they must mean, which as numbers they do not."""
+    if type(telemetry) is not bool:
+        return telemetry
+    return SAMPLED if telemetry else None
 
 
 @shielded(lambda: None)

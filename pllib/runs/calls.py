@@ -23,7 +23,7 @@ def run(experiment: str, **options: Any) -> Run:
         tags: remarks of your own.
         rank: which process of a job this is; by default what the launcher says (torchrun, MPI, Slurm).
         collect_all_processes: whether all processes of a job record. If not, the calls of all but rank 0 do nothing.
-        telemetry: seconds between samples of CPU, memory, disks, network, process and GPUs; none are taken by default.
+        telemetry: seconds between samples of CPU, memory, disks, network, process and GPUs (``True``: 5); none are taken by default.
         energy: whether energy and carbon are measured.
         resume: id of a run (``run.id``) to go on with.
         execution: the id, where several processes share a run and no launcher says so: each gives the same one.

@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from functools import wraps
 from types import TracebackType
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Type, TypeVar, cast
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Type, TypeVar, Union, cast
 from urllib.parse import unquote
 
 from .. import activities, this_process, values
@@ -69,7 +69,7 @@ class Run:
         tags: Optional[Mapping[str, Any]] = None,
         rank: Optional[int] = None,
         collect_all_processes: bool = True,
-        telemetry: Optional[float] = None,
+        telemetry: Union[float, bool, None] = None,
         energy: bool = False,
         resume: Optional[str] = None,
         execution: Optional[str] = None,
@@ -83,10 +83,10 @@ class Run:
         self._outer: Optional[Activity] = None
         self._collect_all = collect_all_processes
         self._own_mark: Optional[str] = None
-        self._resume = None if resume is None else str(resume).rpartition("/")[2]
+        self._resume = None if resume is None else _resumed(resume, self.experiment)
         self._shared = execution
         self._name, self._params, self._tags = name, params, tags
-        self._telemetry, self._energy = telemetry, energy
+        self._telemetry, self._energy = about.interval(telemetry), energy
         self._wants_code, self._wants_environment = code, environment
         self._contexts: Dict[str, Activity] = {}
         self._series: Dict[Tuple[Optional[str], str], Series] = {}
@@ -274,7 +274,7 @@ class Run:
         activity = self._context(context)
         used: Dict[str, Any] = {}
         changed: Dict[str, Any] = {}
-        for key, given in params.items():
+        for key, given in logged.pairs("params", params):
             name, value = values.bounded_name(key), logged.path_as_text(given)
             with self._lock:
                 known = self._known_params.setdefault((activity.id, name), [])
@@ -310,9 +310,10 @@ class Run:
         series = self._series.get((context, name)) if type(context) in _HASHED and type(name) is str else None
         (series or self.series(name, context, unit)).log(value, step, t)
 
+    @_logs
     def log_metrics(self, metrics: Mapping[str, Any], step: Optional[int] = None, context: Any = None) -> None:
         """Adds a point to each of several metrics."""
-        for name, value in metrics.items():
+        for name, value in logged.pairs("metrics", metrics):
             self.log_metric(name, value, step, context)
 
     @shielded(lambda self, *_: _SilentSeries(self.workflow, "_"))
@@ -333,7 +334,7 @@ class Run:
     @_logs
     def log_tags(self, tags: Mapping[str, Any]) -> None:
         """Adds tags: remarks of your own, as metadata of the run."""
-        record(self.workflow, meta=tags)
+        record(self.workflow, meta=dict(logged.pairs("tags", tags)))
 
     @_logs
     def log_text(self, name: str, text: str, *, context: Any = None) -> None:
@@ -431,12 +432,12 @@ class Run:
         try:
             yield
         finally:
-            self._log_measure(f"time.{label}", time.perf_counter() - began, SECONDS, step, context)
+            self._log_measure("time", label, time.perf_counter() - began, SECONDS, step, context)
 
     @_logs
     def log_flops(self, label: str, value: Any, *, context: Any = None, step: Optional[int] = None) -> None:
         """Records a number of floating-point operations, as a point of the series ``flops.{label}``."""
-        self._log_measure(f"flops.{label}", value, "FLOP", step, context)
+        self._log_measure("flops", label, value, "FLOP", step, context)
 
     @contextmanager
     def count_flops(self, label: str, *, context: Any = None, step: Optional[int] = None) -> Iterator[None]:
@@ -450,8 +451,8 @@ class Run:
         self.log_flops(label, counter.get_total_flops(), context=context, step=step)
 
     @_logs
-    def _log_measure(self, name: str, value: Any, unit: str, step: Optional[int], context: Any) -> None:
-        self._series_of(name, context, unit, None).log(value, step)
+    def _log_measure(self, of: str, label: str, value: Any, unit: str, step: Optional[int], context: Any) -> None:
+        self._series_of(f"{of}.{values.bounded_name(label)}", context, unit, None).log(value, step)
 
     @_logs
     def log_telemetry(self, *, context: Any = None) -> None:
@@ -467,6 +468,13 @@ _HASHED = frozenset((str, type(None)))
 def _numbered(job: str, ordinal: int) -> str:
     """The execution of a job's first run, second run, … of an experiment."""
     return job if ordinal == 0 else f"{job}.{ordinal + 1}"
+
+
+def _resumed(resume: Any, experiment: str) -> str:
+    """The execution that is meant: ``Run.id``, or the id that the query engine gives a run, which is percent-encoded."""
+    text = values.bounded_name(resume)
+    place, _, execution = text.partition(f"{quoted(experiment)}/")
+    return unquote(execution) if execution and (not place or place.endswith("execution/")) else text
 
 
 def _context_name(context: Any) -> Optional[str]:

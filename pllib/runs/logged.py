@@ -8,7 +8,7 @@ gets ``changed_while_read`` and no checksum.
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from .. import this_process
 from ..activities import Activity
@@ -126,8 +126,22 @@ def as_data(thing: Any, meaning: Optional[str]) -> Optional[Data]:
     if isinstance(thing, Data):
         return thing if thing.meaning is not None else thing._replace(meaning=meaning)
     if isinstance(thing, (str, os.PathLike)):
-        return Data(os.fsdecode(os.fspath(thing)), None, meaning, None, None)
+        path = os.fsdecode(os.fspath(thing))
+        if "\0" in path:
+            raise CaptureError(f"no path has a NUL character; this one is {path!r:.200}")
+        return Data(path, None, meaning, None, None)
     return None
+
+
+def pairs(field: str, given: Any) -> List[Tuple[Any, Any]]:
+    """The names and values of a mapping that was given.
+
+    Raises:
+        CaptureError: it is none.
+    """
+    if not hasattr(given, "items"):
+        raise CaptureError(f"{field} is a {type(given).__qualname__}; it takes names and values, such as {{'lr': 0.1}}")
+    return list(given.items())
 
 
 def name_of(data: Data) -> str:
@@ -145,7 +159,7 @@ def marked(facts: Mapping[str, Any], meaning: str) -> Dict[str, Any]:
 
 def data_set(thing: Any, characteristics: Mapping[str, Any]) -> Union[Data, Marked]:
     """A data set, a reference or an object, with what is known of it."""
-    given = marked(characteristics, "dataset_characteristic")
+    given = marked(dict(pairs("characteristics", characteristics)), "dataset_characteristic")
     data = as_data(thing, "dataset")
     if data is not None:
         return data._replace(facts={**(data.facts or {}), **given})

@@ -261,6 +261,7 @@ def test_the_command_line(lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     target = tmp_path / "out.xml"
     assert pllib(lab, "export", "--document", digest, "-o", str(target)).returncode == 0
     assert documents.normal(documents.read(target)).digest == digest
+    assert documents.normal(documents.read(pllib(lab, "export", "--document", digest).stdout)).digest == digest
     assert pllib(lab, "export", "--document", "0" * 64, "-o", str(target)).returncode == 1
     assert documents.normal(documents.read(target)).digest == digest
     assert pllib(lab, "export", "--document", digest, "--list").returncode == 2

@@ -160,6 +160,8 @@ def test_a_run_that_failed_and_is_gone_on_with_has_one_status(lab):
     lab.run_file(script, first.stdout.strip(), PLLIB_STRICT="1")
     lab.settle()
     assert [row["v"] for row in lab.select(status)] == ["finished"]
+    context = f"SELECT ?v {{ <{run}/training/0> provlake:status ?v }}"
+    assert [row["v"] for row in lab.select(context)] == ["finished"]
     latest = f"SELECT ?v {{ ?s prov:wasGeneratedBy <{run}/training/0> ; prov:value ?v ; provlake:lastStep 1 }}"
     assert [float(row["v"]) for row in lab.select(latest)] == [0.05]
     sessions = lab.select(f"SELECT ?v {{ ?s provlake:sessionOf <{run}> ; provlake:status ?v }}")

@@ -126,6 +126,9 @@ def test_a_name_that_means_several_executions_is_no_name(lab: Path, tmp_path: Pa
     assert one.started is not None
     assert other.started is not None
     assert one.started < other.started
+    unnamed = pllib(tmp_path, "crate", "-o", "all.zip")
+    assert (unnamed.returncode, unnamed.stdout) == (1, "")
+    assert "say which execution is meant: one of several: twice/" in unnamed.stderr
     with pytest.raises(standard.DocumentError, match="may be one of several: twice/"):
         documents.document(tmp_path / "spool", "twice")
     both = standard.Document(statements=documents.statements(tmp_path / "spool"))

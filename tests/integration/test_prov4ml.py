@@ -249,3 +249,5 @@ def test_the_runner_says_how_it_is_used(arguments: list[str], tmp_path: Path) ->
     )  # fmt: skip
     assert told.returncode == 2
     assert "usage: python -m pllib.prov4ml script.py" in told.stderr
+    missing = [each for each in arguments if not each.startswith("-")]
+    assert ("there is no file " in told.stderr) == bool(missing)

@@ -23,6 +23,25 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.kill_all()
 
 
+def test_where_no_folder_can_be_made_that_is_said_and_all_is_captured(bench: Bench) -> None:
+    (bench.folder / "prov").write_text("a file")
+    code = """
+start()
+prov4ml.log_param("lr", 0.1)
+prov4ml.log_metric("loss", 0.5, T, step=0)
+prov4ml.save_model_version(object(), "model")
+print(prov4ml.end_run(create_graph=True, crate_ro_crate=True))
+"""
+    out, err = bench.run(code, PLLIB_SPOOL=str(bench.folder / "spool"))
+    assert out.strip() == "(None, None, None, None)"
+    (told,) = err.splitlines()
+    assert told.startswith("pllib.prov4ml: no files can be made in prov (File exists), so there will be no documents")
+    assert (bench.folder / "prov").read_text() == "a file"
+    made = documents.document(bench.folder / "spool", "digits")
+    names = {each.arguments[0].rpartition("/")[2] for each in made.statements if each.kind == "wasGeneratedBy"}
+    assert {"loss", "model"} <= names
+
+
 # -- the end of the process -------------------------------------------------------------------------------------------
 
 

@@ -203,6 +203,7 @@ def test_the_only_context_need_not_be_said(pllib):
     ("arguments", "code", "told"),
     [
         (["show", "my-execution/nobody"], 1, "no run with the id"),
+        (["show", "nobody"], 2, "'nobody' names no execution: write WORKFLOW/EXECUTION"),
         (["list", "--metric", "accurcy"], 1, "no run has a metric"),
         (["list", "--param", "lr"], 2, "NAME=VALUE"),
         (["list", "--limit", "0"], 2, "--limit"),
@@ -210,7 +211,7 @@ def test_the_only_context_need_not_be_said(pllib):
         (["series", "loss", "my-execution/r0", "my-execution/r1", "--x", "time"], 2, "aligned by step"),
         (["series", "nothing", "my-execution/r0"], 1, "no series"),
         (["series", "loss", "long/one", "--points", "3"], 1, "points"),
-        (["compare", "nobody"], 1, "experiment/execution"),
+        (["compare", "nobody"], 2, "WORKFLOW/EXECUTION"),
         (["show", "x/y", "--query-url", "http://127.0.0.1:9"], 1, "no answer"),
     ],
 )

@@ -196,6 +196,8 @@ def _checked(found: _Event, record: Mapping[str, Json]) -> Event:
         if found.job is None:
             raise RecordError("$.job", "a run needs its job: add namespace and name")
         run = Run(_job(found.job, "$.job"), str(found.run.runId))
+    elif found.eventType not in (None, "OTHER"):
+        raise RecordError("$.run", f"{found.eventType} is said of a run: add run with its runId")
     elif found.job is None and found.dataset is None:
         raise RecordError("$.run", "an event is of a run, a job or a dataset: add run and job")
     facets = (found.run and found.run.facets) or _RunFacets()

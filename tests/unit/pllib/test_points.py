@@ -50,6 +50,11 @@ def indexes(records: list[dict[str, Any]], name: str = "x") -> list[int]:
     return [point[0] for point in of(records, name)]
 
 
+def said_of(records: list[dict[str, Any]], name: str) -> int:
+    """How many records there are of a series."""
+    return len([record for record in records if record.get("series") == name])
+
+
 def left_behind(tmp_path: Path, data: bytes) -> str:
     """A spool folder with the points file of a process that is dead."""
     path = tmp_path / "spool" / DEAD[:2] / f"{DEAD}.000001.points"
@@ -135,6 +140,38 @@ def test_the_thread_makes_records_while_the_activity_is_open(receiver, records):
         assert until(lambda: indexes(receiver.records))
         figures = pllib.stats()
         assert figures["points"] == {"accepted": 1, "waiting": 0}
+
+
+def test_points_of_telemetry_wait_for_more(receiver, records, monkeypatch):
+    monkeypatch.setattr("pllib.sealing.PERIOD", 0.01)
+    pllib.configure(mode="process", url=receiver.url, interval=0.01)
+    with pllib.workflow("w") as wf:
+        machine, loss = Series(wf, "cpu.percent", telemetry=True), Series(wf, "loss")
+        for count in range(1, 6):
+            machine.log(count)
+            loss.log(count)
+            assert until(lambda count=count: len(indexes(receiver.records, "loss")) == count)
+        assert said_of(receiver.records, "loss") == 5
+        assert said_of(receiver.records, "cpu.percent") == 0
+        pllib.flush()
+        assert said_of(receiver.records, "cpu.percent") == 1
+        machine.log(6)
+        loss.log(6)
+        assert until(lambda: len(indexes(receiver.records, "loss")) == 6)
+    pllib.flush()
+    assert said_of(receiver.records, "cpu.percent") == 2
+    assert indexes(receiver.records, "cpu.percent") == list(range(6))
+
+
+def test_points_of_telemetry_go_into_records_while_the_activity_is_open(receiver, records, monkeypatch):
+    monkeypatch.setattr("pllib.sealing.PERIOD", 0.01)
+    monkeypatch.setattr("pllib.sealing.TELEMETRY_PERIOD", 0.2)
+    pllib.configure(mode="process", url=receiver.url, interval=0.01)
+    with pllib.workflow("w") as wf:
+        machine = Series(wf, "cpu.percent", telemetry=True)
+        for value in range(3):
+            machine.log(value)
+        assert until(lambda: indexes(receiver.records, "cpu.percent") == [0, 1, 2])
 
 
 def test_on_a_disk_alone_calls_make_records_after_a_second(records, monkeypatch):

@@ -92,3 +92,26 @@ def test_a_drawing(provn: Path, tmp_path: Path) -> None:
     assert (tmp_path / "x.dot").read_text().startswith("digraph provenance {")
     assert pllib("draw", str(provn), "-o", str(tmp_path / "x.svg")).returncode == 0
     assert (tmp_path / "x.svg").read_text().startswith("<svg ")
+
+
+def test_a_drawing_is_no_picture_of_another_kind(provn: Path, tmp_path: Path) -> None:
+    done = pllib("draw", str(provn), "-o", str(tmp_path / "run.pdf"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "run.pdf; a drawing is a .svg, or a .dot for Graphviz" in done.stderr
+    assert not (tmp_path / "run.pdf").exists()
+
+
+def test_what_is_no_document_is_told_with_the_formats_that_can_be_read_or_written(provn: Path, tmp_path: Path) -> None:
+    other = tmp_path / "notes.txt"
+    other.write_text("notes")
+    done = pllib("validate", str(other))
+    assert done.returncode == 2
+    assert "none of provn, json, jsonld, xml, ttl, trig, nt, nq, rdf; say which" in done.stderr
+    assert "one of provn, json, jsonld, xml, ttl, trig, nt, dot, svg" in pllib("convert", str(provn), "x.pdf").stderr
+
+
+def test_a_bundle_in_a_bundle_is_told(tmp_path: Path) -> None:
+    wrong = "document\nbundle <http://e/a>\nbundle <http://e/b>\nendBundle\nendBundle\nendDocument"
+    done = pllib("validate", "-", given=wrong)
+    assert done.returncode == 2
+    assert "line 3, column 1: a bundle stands in the document, before its end and in no other bundle" in done.stderr

@@ -12,6 +12,7 @@ import pytest
 import pllib
 from pllib import _boundary
 from pllib.errors import CaptureError
+from pllib.runs import about
 
 PLAIN = {"code": False, "environment": False}
 
@@ -286,12 +287,13 @@ def test_a_run_is_gone_on_with(said):
     with pllib.run("digits", **PLAIN) as first:
         pass
     with pllib.run("digits", resume=first.id, **PLAIN) as second:
-        second.log_metric("loss", 1)
+        second.log_metric("loss", 1, context="training")
     with pllib.run("digits", resume=f"digits/{first.id}", **PLAIN) as third:
         pass
     assert first.id == second.id == third.id
-    assert [record.get("resumes") for record in said("begin")] == [None, True, True]
-    assert len({record["session"] for record in said("begin")}) == 3
+    assert [record.get("resumes") for record in said("begin", kind="workflow")] == [None, True, True]
+    assert [record.get("resumes") for record in said("begin", kind="task")] == [True]
+    assert len({record["session"] for record in said("begin")}) == 4
 
 
 def test_parts_of_one_run_do_not_generate_the_same_value_twice(said, monkeypatch):
@@ -333,3 +335,56 @@ def test_tasks_inside_belong_to_the_run(said):
     with pllib.workflow("no run") as wf, wf.task("alone"):
         pass
     assert "up" not in said("begin")[-1]
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda run: run.log_metrics("loss"), r"metrics is a str; it takes names and values"),
+        (lambda run: run.log_params(3), r"params is a int; it takes names and values"),
+        (lambda run: run.log_tags(["a"]), r"tags is a list; it takes names and values"),
+        (lambda run: run.log_dataset([1], characteristics=5), r"characteristics is a int; it takes"),
+        (lambda run: run.log_artifact("a\0b"), r"no path has a NUL character; this one is 'a\\x00b'"),
+        (lambda run: run.log_metric("loss", 1, t="now"), r"a point's time is a number, not 'now'"),
+        (lambda run: run.log_metric("loss", 1, step="one"), r"a point's step is a number, not 'one'"),
+    ],
+)
+def test_what_fits_no_call_is_named_and_the_run_goes_on(said, call, says):
+    with pllib.run("digits", **PLAIN) as run:
+        with pytest.raises(CaptureError, match=says):
+            call(run)
+        pllib.configure(strict=False)
+        assert call(run) is None
+        run.log_metric("loss", 1)
+    assert sum(pllib.stats()["errors"].values()) == 1
+    assert said("end")[-1]["status"] == "finished"
+
+
+class Unprintable:
+    def __repr__(self):
+        raise ValueError("no text")
+
+
+def test_names_and_ids_that_have_no_text_are_no_error(said):
+    pllib.configure(strict=False)
+    with pllib.run("digits", resume=Unprintable(), **PLAIN) as run, run.timed(Unprintable()):
+        run.log_flops(Unprintable(), 3)
+    assert said("end")[-1]["status"] == "finished"
+    assert len(said("points")) == 2
+
+
+def test_a_run_whose_id_has_a_slash_is_gone_on_with_by_its_id_or_as_the_query_engine_writes_it(said):
+    with pllib.run("a b", execution="x/y ü", **PLAIN) as first:
+        pass
+    for resume in (first.id, "a%20b/x%2Fy%20%C3%BC", "execution/a%20b/x%2Fy%20%C3%BC"):
+        with pllib.run("a b", resume=resume, **PLAIN) as again:
+            assert again.id == first.id == "x/y ü"
+    assert {record["wf"] for record in said("begin")} == {"a%20b/x%2Fy%20%C3%BC"}
+
+
+@pytest.mark.parametrize(("telemetry", "seconds"), [(True, 5.0), (False, None), (2.0, 2.0)])
+def test_telemetry_is_yes_no_or_seconds(said, telemetry, seconds):
+    with pllib.run("digits", telemetry=telemetry, **PLAIN):
+        pass
+    assert about.interval(telemetry) == seconds
+    assert bool(said("points")) == (seconds is not None)

@@ -182,6 +182,7 @@ BAD = [
     ({**START, "job": {"namespace": "n", "name": ""}}, "$.job.name"),
     ({**START, "job": {"namespace": "n", "name": "x" * 2001}}, "$.job.name"),
     ({"eventTime": START["eventTime"]}, "$.run"),
+    ({**START, "run": None}, "$.run"),
     ({**START, "inputs": {}}, "$.inputs"),
     ({**START, "inputs": [{"namespace": "n", "name": "a"}, {"namespace": "n"}]}, "$.inputs[1].name"),
     ({**START, "outputs": [{"namespace": "é" * 300, "name": "a"}]}, "$.outputs[0].namespace"),
