@@ -111,8 +111,8 @@ class Experiment:
             except OSError as error:
                 report("folder", error)
                 once(f"folder {root}", _NO_FOLDER.format(root=root, reason=error.strerror or error))
-            self.folder = place.folder
-            self._configure(place.folder, made)
+            self.folder = place.folder if place else None
+            self._configure(self.folder, made)
         run = Run(
             options.experiment_name,
             rank=rank,
