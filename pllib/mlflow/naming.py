@@ -139,7 +139,7 @@ def artifact(uri: str, run_id: Optional[str], size: Optional[int] = None) -> Dat
 
     On this machine it is a file with the states that files have; elsewhere its state is that of its run.
     """
-    scheme, sign, rest = uri.partition(":")
+    scheme, sign, _ = uri.partition(":")
     if not sign or scheme == "file" or len(scheme) == 1:
         return Data(local_path(uri), None, None, None, None)
     if scheme == ARTIFACTS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from .. import this_process
 from .._boundary import shielded
@@ -29,17 +29,28 @@ def put(activity: Activity, *, code: bool, environment: bool) -> None:
     if code:
         background.jobs.put(lambda jobs: _put_code(activity, folder))
     if environment:
-        background.jobs.put(lambda jobs: _put_environment(activity))
+        background.jobs.put(lambda jobs: record(activity, used=environment_used()))
 
 
-def _put_environment(activity: Activity) -> None:
+def environment_used() -> Dict[str, Any]:
+    """The environment of this process, as a used value. Takes long."""
     with this_process.importing():
         from .environment import environment
 
-    record(activity, used={"environment": environment()})
+    return {"environment": environment()}
 
 
 def _put_code(activity: Activity, folder: str) -> None:
+    used, unknown = code_used(folder)
+    record(activity, used=used, meta={"code": f"unknown: {unknown}"} if unknown else None)
+
+
+def code_used(folder: str) -> Tuple[Dict[str, Data], Optional[str]]:
+    """The state of the code that runs, as used data, or why there is nothing to say. Takes long.
+
+    Args:
+        folder: where to look when the process was started with no script.
+    """
     with this_process.importing():
         import subprocess  # noqa: F401
         import tempfile  # noqa: F401
@@ -50,30 +61,23 @@ def _put_code(activity: Activity, folder: str) -> None:
     try:
         state = source_code.code_state(script, folder)
     except source_code.Unknown as error:
-        _put_script(activity, script, str(error))
-        return
+        return ({}, str(error)) if script is None else ({"script": _lone_script(script, str(error))}, None)
     store, version = f"git:{state.repository}", state.version
     facts = {"commit": state.commit, **state.facts}
     used = {"code": Data(".", store, IMPLEMENTATION, facts, version)}
-    if state.script is not None and script is not None:
+    if script is not None and state.script is None:
+        used["script"] = _lone_script(script, "the script is outside the repository")
+    elif script is not None and state.script is not None:
         sums = _sums(script)
         if state.facts.get("script_untracked"):  # it is of no commit
             version = f"sha256-{sums.get('sha256')}"
         used["script"] = Data(state.script, store, IMPLEMENTATION, sums, version, sums.get("size"))
-    record(activity, used=used)
-    if script is not None and state.script is None:
-        _put_script(activity, script, "the script is outside the repository")
+    return used, None
 
 
-def _put_script(activity: Activity, script: Optional[str], reason: str) -> None:
+def _lone_script(script: str, reason: str) -> Data:
     """With no repository: the script as a file, and why there is no more."""
-    if script is None:
-        record(activity, meta={"code": f"unknown: {reason}"})
-        return
-    record(
-        activity,
-        used={"script": Data(script, None, IMPLEMENTATION, {**_sums(script), "repository": f"none: {reason}"}, None)},
-    )
+    return Data(script, None, IMPLEMENTATION, {**_sums(script), "repository": f"none: {reason}"}, None)
 
 
 def _sums(path: str) -> Dict[str, Any]:

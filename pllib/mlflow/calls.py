@@ -1,0 +1,138 @@
+"""Calls of MLflow's stores that are recorded: the outermost of each thread, after it succeeded, and never at its expense.
+
+The methods of a store's class are wrapped, once a class: stores keep their type, can be pickled, and are recorded wherever
+they are used. A call inside another is part of it, and so is what recording itself asks the store.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import threading
+import weakref
+from typing import Any, Callable, Dict, Optional
+
+from .. import this_process
+from .._boundary import nothing, shielded
+
+HEADER = "X-PLLib-Captured"
+"""Says in a request that its client records it."""
+Handler = Callable[..., None]
+
+
+class _Here(threading.local):
+    """Whether a recorded call is under way in this thread."""
+
+    inside = False
+
+
+here = _Here()
+_uris: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+
+
+def handlers() -> Dict[str, Handler]:
+    """What is recorded: name of a store's method to what records a call of it, given store, result and arguments."""
+    from . import artifacts, registry, tracking
+
+    return {**tracking.HANDLERS, **registry.HANDLERS, **artifacts.HANDLERS}
+
+
+@shielded(nothing, always=True)
+def watch(store: Any, uri: Optional[str]) -> None:
+    """Has the calls of a store recorded.
+
+    Args:
+        uri: where it is, as MLflow was told.
+    """
+    wrap(type(store), handlers())
+    if isinstance(uri, str):
+        _uris[store] = uri
+
+
+def wrap(kind: type, handlers: Dict[str, Handler]) -> None:
+    """Wraps those methods of a class that are to be recorded and are not yet."""
+    for name, handler in handlers.items():
+        method = getattr(kind, name, None)
+        if callable(method) and not hasattr(method, "__pllib__"):
+            setattr(kind, name, recorded(method, handler))
+
+
+def uri_of(store: Any) -> str:
+    """Where a store is; empty when that is unknown."""
+    return _uris.get(store, "")
+
+
+def recorded(method: Callable[..., Any], handler: Handler) -> Callable[..., Any]:
+    """A method that has each outermost call recorded once it has succeeded."""
+    if inspect.iscoroutinefunction(method):
+        return _recorded_coroutine(method, handler)
+    record = _recording(handler)
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if here.inside or not _wanted():
+            return method(self, *args, **kwargs)
+        here.inside = True
+        try:
+            result = method(self, *args, **kwargs)
+            record(self, result, *args, **kwargs)
+            return result
+        finally:
+            here.inside = False
+
+    call.__pllib__ = method  # type: ignore[attr-defined]
+    return call
+
+
+def _recorded_coroutine(method: Callable[..., Any], handler: Handler) -> Callable[..., Any]:
+    record = _recording(handler)
+
+    @functools.wraps(method)
+    async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = await method(self, *args, **kwargs)
+        if not here.inside and _wanted():
+            here.inside = True
+            try:
+                record(self, result, *args, **kwargs)
+            finally:
+                here.inside = False
+        return result
+
+    call.__pllib__ = method  # type: ignore[attr-defined]
+    return call
+
+
+def _recording(handler: Handler) -> Handler:
+    """The handler behind the boundary; it does nothing for what the client of a request records itself."""
+
+    @shielded(nothing, always=True)
+    @functools.wraps(handler)
+    def record(store: Any, result: Any, *args: Any, **kwargs: Any) -> None:
+        if not client_records():
+            handler(store, result, *args, **kwargs)
+
+    return record
+
+
+def _wanted() -> bool:
+    """Whether anything is recorded in this process at all."""
+    client = this_process._client
+    return client.settings.enabled if client is not None else _starts()
+
+
+@shielded(lambda: False, always=True)
+def _starts() -> bool:
+    return this_process.current().settings.enabled
+
+
+def request() -> Any:
+    """The request that a server is answering in this thread, ``None`` where there is none."""
+    flask = sys.modules.get("flask")
+    return flask.request if flask is not None and flask.has_request_context() else None
+
+
+def client_records() -> bool:
+    """Whether the request that is being answered comes from a client that records it."""
+    asked = request()
+    return asked is not None and asked.headers.get(HEADER) is not None
