@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import weakref
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from .. import activities, this_process
 from ..activities import Activity
@@ -26,6 +26,7 @@ from ..series import Series
 from . import naming
 
 MOST_KNOWN = 10_000
+MOST_SEEN = 10_000
 FIRST = "mlflow"
 """The session of a run that was never resumed."""
 SERVER = "_MLFLOW_SERVER_FILE_STORE"
@@ -52,9 +53,16 @@ class MlflowRun(Activity):
         self._began = (0, 0)  # by MLflow
         self._origins = Origins(self.wf, lambda data, origins: this_process.encode_data(data, origins.facts))
         self._series: Dict[str, Series] = {}
+        self._seen: Set[Tuple[Any, ...]] = set()
 
     def point(self, name: str, value: Any, step: Any, milliseconds: int) -> None:
-        """Adds a point to a metric."""
+        """Adds a point to a metric. MLflow logs points again when it makes a model of the run, and to it the same point is one."""
+        point = (name, value, step, milliseconds)
+        if point in self._seen:
+            return
+        if len(self._seen) >= MOST_SEEN:
+            self._seen.clear()
+        self._seen.add(point)
         series = self._series.get(name)
         if series is None:
             series = self._series[name] = Series(self, name, telemetry=name.startswith("system/"))
@@ -74,6 +82,7 @@ class MlflowRun(Activity):
         if client.points is not None:
             client.points.end(self.wf, "")
         self._series.clear()
+        self._seen.clear()
         self.ended_at = milliseconds
         started = milliseconds if self.session.started is None else self.session.started
         elapsed = max(0, milliseconds - started) * 1000
