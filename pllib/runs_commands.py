@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 from .command_line import add_command, print_table
 from .errors import ConfigurationError
 from .line_plot import Line, sparkline, svg
+from .mlflow.commands import add_model
 from .query import Client
 from .query_options import add_query_options, query_client
 
@@ -32,10 +33,11 @@ def add_commands(commands: Any) -> None:
     _add_show(actions)
     _add_compare(actions)
     _add_series(actions)
+    add_model(actions)
 
 
 def _no_action(chosen: argparse.Namespace) -> int:
-    raise ConfigurationError("say what to do: list, show, compare or series")
+    raise ConfigurationError("say what to do: list, show, compare, series or model")
 
 
 def _add_format(parser: argparse.ArgumentParser, *formats: str) -> None:

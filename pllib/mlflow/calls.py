@@ -54,7 +54,7 @@ def watch(store: Any, uri: Optional[str]) -> None:
 def _rebind_queue(store: Any) -> None:
     """Has what is logged asynchronously go through the wrapped method: the store's queue was given the one before."""
     queue = getattr(store, "_async_logging_queue", None)
-    function = getattr(queue, "_logging_func", None)
+    function: Any = getattr(queue, "_logging_func", None)
     if queue is not None and getattr(function, "__self__", None) is store:
         queue._logging_func = getattr(store, function.__name__)
 

@@ -33,6 +33,11 @@ SERVER = "_MLFLOW_SERVER_FILE_STORE"
 """Set in the environment of a tracking server."""
 
 
+def in_server() -> bool:
+    """Whether this process is a tracking server, which does things for others."""
+    return bool(os.environ.get(SERVER))
+
+
 class Session(NamedTuple):
     """A part of a run, from its begin or resumption to its end; times in milliseconds since 1970."""
 
@@ -194,9 +199,9 @@ def _how_it_failed(status: str) -> Dict[str, Any]:
 
 def here() -> Optional[Activity]:
     """The activity that what happens in this thread belongs to, besides a run that is named: MLflow's active run, else
-    the open activity, else the script. ``None`` in a server, which does things for others.
+    the open activity, else the script. ``None`` in a server.
     """
-    if os.environ.get(SERVER):
+    if in_server():
         return None
     fluent = sys.modules.get("mlflow.tracking.fluent")
     active = fluent.active_run() if fluent is not None else None
@@ -215,7 +220,7 @@ def tracking_store(uri: Optional[str] = None) -> Any:
         sys.modules.get("mlflow.server.handlers"),
         sys.modules.get("mlflow.tracking._tracking_service.utils"),
     )
-    if os.environ.get(SERVER) and server is not None:
+    if in_server() and server is not None:
         return server._get_tracking_store()
     if client is None:
         raise CaptureError("MLflow has no tracking store yet")
@@ -230,7 +235,7 @@ _surroundings: Optional[Dict[str, Any]] = None
 def _put_surroundings(run: MlflowRun, tags: Mapping[str, str]) -> None:
     """Has code and environment recorded as used: as they are here, in a server as the tags say."""
     tagged = naming.code(tags)
-    if os.environ.get(SERVER):
+    if in_server():
         if tagged is not None:
             record(run, used={"code": tagged})
         return

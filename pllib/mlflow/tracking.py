@@ -79,8 +79,11 @@ def _use_dataset(run: runs.MlflowRun, given: Any) -> None:
     found = naming.dataset(
         {key: getattr(entity, key, None) for key in keys}, {tag.key: tag.value for tag in given.tags or ()}
     )
+    local = found.store is None and "://" not in found.path
+    if local and runs.in_server():
+        found, local = found._replace(store=naming.DATASETS), False  # a path of a machine that is not known here
     record(run, used={entity.name: found})
-    if found.store is None and "://" not in found.path:
+    if local:
         # The file in its state now, which is how whatever made it refers to it.
         record(run, used={f"{entity.name}.source": Data(found.path, None, "dataset", None, None)})
 

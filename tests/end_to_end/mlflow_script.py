@@ -63,7 +63,7 @@ except ValueError as error:
 stored = mlflow.get_run(parent.info.run_id)
 print("metrics", sorted(stored.data.metrics.items()))
 print("params", sorted(stored.data.params.items()))
-print("history", [(m.step, m.value) for m in client.get_metric_history(parent.info.run_id, "slow")])
+print("history", sorted({(m.step, m.value) for m in client.get_metric_history(parent.info.run_id, "slow")}))
 print("runs", sorted((run.info.run_name, run.info.status) for run in client.search_runs([stored.info.experiment_id])))
 print("artifacts", sorted(file.path for file in client.list_artifacts(parent.info.run_id)))
 sys.exit(int(os.environ.get("EXIT", "0")))

@@ -1,0 +1,251 @@
+"""An unmodified MLflow 3 script, recorded in its own process, in a tracking server, in both: what the graph then says of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from pllib import cli
+from tests import mlflow_environment
+
+pytestmark = pytest.mark.timeout(400)
+
+SCRIPT = Path(__file__).with_name("mlflow_script.py")
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def run_script(python: str, folder: Path, script: Path = SCRIPT, **environ: str) -> subprocess.CompletedProcess[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    given = mlflow_environment.environment(**environ)
+    return subprocess.run([python, script], env=given, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def plain(mlflow_python: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str]:
+    """Exit code and output of the script where there is no pllib."""
+    done = run_script(mlflow_python, tmp_path_factory.mktemp("plain"), MARK="MARK")
+    assert done.returncode == 0, done.stderr
+    return done.returncode, told(done)
+
+
+def told(done: subprocess.CompletedProcess[str], mark: str = "MARK") -> str:
+    """What a script printed, but for the addresses of pages that MLflow prints where there is a server."""
+    lines = done.stdout.replace(mark, "MARK").splitlines()
+    return "\n".join(line for line in lines if " at: http://" not in line)
+
+
+@pytest.fixture(scope="module")
+def recording(services: Any, installed_pllib: str) -> Callable[[Path], dict[str, str]]:
+    """The environment of a process that has pllib and the one variable set."""
+
+    def variables(folder: Path) -> dict[str, str]:
+        return {
+            "PYTHONPATH": installed_pllib,
+            "PLLIB_MLFLOW": "1",
+            "PLLIB_URL": services.tracker_url,
+            "PLLIB_SPOOL": str(folder / "spool"),
+        }
+
+    return variables
+
+
+@pytest.fixture(scope="module")
+def server(
+    mlflow_python: str,
+    recording: Callable[[Path], dict[str, str]],
+    free_port: Callable[[], int],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """The address of a tracking server that records."""
+    folder, port = tmp_path_factory.mktemp("server"), free_port()
+    command = [mlflow_python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    where = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "artifacts")]  # fmt: skip
+    given = mlflow_environment.environment(**recording(folder), MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([*command, *where], env=given, cwd=folder, stdout=log, stderr=log)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        until = time.monotonic() + 90
+        while not _answers(address):
+            assert process.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < until, (folder / "log").read_text()
+            time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+# -- what the graph says ----------------------------------------------------------------------------------------------
+
+
+def said(lab: Any) -> dict[str, Any]:
+    """The runs of this test's experiment, by their names in MLflow."""
+    lab.settle()
+    listed = lab.get("/v1/runs", experiment=f"flowers-{lab.mark}").json()["items"]
+    names = {run["id"]: run["tags"]["name"] for run in listed}
+    return {name: _run(lab, lab.get(f"/v1/runs/{of.removeprefix('execution/')}").json(), names) for of, name in names.items()}  # fmt: skip
+
+
+def _run(lab: Any, run: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    points = {one["name"]: _points(lab, one) for one in run["metrics"]}
+    return {
+        "status": run["status"],
+        "error": (run["error"] or {}).get("message"),
+        "sessions": run["sessions"],
+        "params": run["parameters"],
+        "tags": {name: text for name, text in run["tags"].items() if not name.startswith(("mlflow.", "estimator"))},
+        "metrics": points,
+        "data": {(one["role"], name) for one in run["datasets"] for name in one["names"]},
+        "models": {(one["role"], _kind(one["data"]["store"])) for one in run["models"]},
+        "artifacts": {(one["role"], name) for one in run["artifacts"] for name in one["names"]},
+        "code": {name for one in run["code"] for name in one["names"]},
+        "within": next((names[of] for of in run["within"]), None),
+        "person": sorted(agent for agent in run["agents"] if agent.startswith("agent/person/")),
+    }
+
+
+def _kind(store: str) -> str:
+    return store.split(":")[0]
+
+
+def _points(lab: Any, metric: dict[str, Any]) -> list[tuple[int, Any]]:
+    found = lab.get(metric["points"]).json()
+    return sorted(zip(found["steps"], found["values"], strict=True), key=lambda point: point[0])
+
+
+LOSS = [(step, 1.0 / (step + 1)) for step in range(5)]
+TRAINED = {
+    "status": "finished", "error": None, "sessions": 1, "tags": {"name": "parent", "team": "blue", "note": "by hand"},
+    "params": {"C": 0.5, "solver": "lbfgs", "max_iter": 50, "warm_start": False},
+    "metrics": {"loss": LOSS, "slow": [(step, float(step)) for step in range(5)], "accuracy": [(4, 0.75)], "f1": [(4, 0.5)]},
+    "data": {("used", "train"), ("used", "train.source")}, "models": {("generated", "mlflow-models")},
+    "artifacts": {("generated", "notes/hello.txt"), ("generated", "config.json")}, "code": {"code", "script"}, "within": None,
+}  # fmt: skip
+NOTHING: dict[str, Any] = {"params": {}, "metrics": {}, "data": set(), "models": set(), "artifacts": set()}
+EXPECTED = {
+    "parent": TRAINED,
+    "child": {**TRAINED, **NOTHING, "tags": {"name": "child"}, "params": {"fold": 1}, "metrics": {"loss": [(0, 0.5)]}, "within": "parent"},
+    "scoring": {
+        **TRAINED, **NOTHING, "tags": {"name": "scoring"}, "artifacts": {("used", "notes/hello.txt")},
+        "models": {("used", "mlflow-models"), ("used", "mlflow-registry")},
+    },
+    "broken": {
+        **TRAINED, **NOTHING, "tags": {"name": "broken"}, "status": "failed", "error": "the data is empty",
+        "metrics": {"loss": [(0, "NaN")]},
+    },
+}  # fmt: skip
+
+
+def check(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    """The graph says just what is expected of the runs; of the one by ``autolog`` what is not of scikit-learn's version."""
+    automatic = found.pop("automatic")
+    assert {name: {key: run[key] for key in expected[name]} for name, run in found.items()} == expected
+    assert all(len(run["person"]) == 1 for run in found.values())
+    assert automatic["params"].items() >= {"max_iter": 20, "solver": "lbfgs"}.items()
+    assert len(automatic["metrics"]["training_score"]) == 1
+    assert ("used", "dataset") in automatic["data"]
+    assert automatic["status"] == "finished"
+
+
+def check_lineage(lab: Any, capsys: pytest.CaptureFixture[str], loaded: bool = True) -> None:
+    """From the alias to commit, data and parameters, and from the version to who loaded it: by SPARQL's rows and by REST, and a command."""
+    given = ["--query-url", lab.services.query_url]
+    assert cli.main(["runs", "model", f"flower-{lab.mark}@production", "--json", *given]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["version"] == "1"
+    assert len(answer["logged_models"]) == 1
+    run = answer["run"]
+    assert run["tags"]["name"] == "parent"
+    assert run["parameters"]["C"] == 0.5
+    assert {"train"} <= {name for one in run["datasets"] for name in one["names"]}
+    assert any(re.fullmatch(r"[0-9a-f]{40}(\+\w+)?", one["data"]["version"]) for one in run["code"])
+    assert {one["workflow"] for one in answer["used_by"]} == ({f"flowers-{lab.mark}"} if loaded else set())
+    behind = lab.lineage(answer["id"])
+    assert not behind["ambiguous"]
+    assert all(edge["certain"] for edge in behind["edges"])
+    kinds = [node["type"] for node in behind["nodes"]]
+    assert {"provml:Implementation", "provml:LearningDataset", "provml:LearningHyperparameterValue"} <= set(kinds)
+    data = next(
+        node["id"] for node in behind["nodes"] if node["type"] == "provml:LearningDataset" and node.get("version")
+    )
+    ahead = {node["id"] for node in lab.lineage(data, direction="forward")["nodes"]}
+    assert answer["id"].rpartition("/id/")[2] in ahead
+    assert cli.main(["runs", "model", f"flower-{lab.mark}/1", *given]) == 0
+    assert "train.csv" in capsys.readouterr().out
+    assert cli.main(["runs", "model", f"flower-{lab.mark}/7", *given]) != 0
+    assert "has no version 7; there are: 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("store", ["sqlite", "file"])
+def test_a_script_with_stores_on_its_machine(
+    lab: Any, mlflow_python: str, recording: Any, plain: Any, tmp_path: Path, store: str, capsys: Any
+) -> None:
+    where = (
+        {}
+        if store == "sqlite"
+        else {"MLFLOW_TRACKING_URI": f"file:{tmp_path / 'files'}", "MLFLOW_ALLOW_FILE_STORE": "true"}
+    )
+    done = run_script(mlflow_python, tmp_path, MARK=lab.mark, EXIT="3", **recording(tmp_path), **where)
+    assert done.returncode == 3, done.stderr
+    assert told(done, lab.mark) == plain[1]
+    assert "pllib" not in done.stderr
+    check(said(lab), EXPECTED)
+    check_lineage(lab, capsys)
+
+
+def test_a_script_and_the_server_it_talks_to_say_it_once(
+    lab: Any, mlflow_python: str, recording: Any, plain: Any, server: str, tmp_path: Path, capsys: Any
+) -> None:
+    done = run_script(mlflow_python, tmp_path, MARK=lab.mark, MLFLOW_TRACKING_URI=server, **recording(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert told(done, lab.mark) == plain[1]
+    check(said(lab), EXPECTED)
+    check_lineage(lab, capsys)
+    processes = lab.select(f"""SELECT DISTINCT ?p {{ ?r provlake:sessionOf ?x ; prov:wasAssociatedWith ?p . ?p a prov:SoftwareAgent
+        FILTER(CONTAINS(STR(?x), "flowers-{lab.mark}")) }}""")
+    assert len(processes) == 1, processes
+
+
+def test_a_server_says_it_of_scripts_that_know_nothing(
+    lab: Any, mlflow_python: str, plain: Any, server: str, tmp_path: Path, capsys: Any
+) -> None:
+    done = run_script(mlflow_python, tmp_path, MARK=lab.mark, MLFLOW_TRACKING_URI=server)
+    assert done.returncode == 0, done.stderr
+    expected = {name: {**run, "code": {"code"}} for name, run in EXPECTED.items()}
+    expected["parent"]["data"] = {("used", "train")}
+    expected["scoring"].update(models=set(), artifacts=set())  # what a client reads it does not say to the server
+    expected["broken"]["error"] = None
+    check(eventually(lab), expected)
+    check_lineage(lab, capsys, loaded=False)
+
+
+def eventually(lab: Any) -> dict[str, Any]:
+    """What is said once the server, which goes on, has sent all there is."""
+    until = time.monotonic() + 20
+    found = said(lab)
+    while time.monotonic() < until:
+        time.sleep(0.3)
+        before, found = found, said(lab)
+        if before == found and len(found) == 5 and all(run["status"] for run in found.values()):
+            break
+    return found
