@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 from ..references import Data
 from ..runs.logged import record
-from . import naming, registry, runs
+from . import calls, naming, registry, runs
 
 MOST_FILES = 100
 """Files of a folder that are recorded one by one; of a larger one the folder is."""
@@ -77,32 +77,30 @@ def _size(path: Any) -> Optional[int]:
 
 def download_artifacts(repository: Any, _: Any, artifact_path: Optional[str] = None, *__: Any, **___: Any) -> None:
     """Records what was read as used, by the run that is active or else by the script."""
-    activity = runs.here()
-    if activity is not None:
-        record(activity, used=_read(repository, artifact_path or ""))
+    if runs.in_server():
+        return
+    used = _read(repository, artifact_path or "")
+    if used:
+        record(runs.here(), used=used)
 
 
 def _read(repository: Any, path: str) -> Dict[str, Data]:
+    """What was read: a model, with the version that it was asked for by, or a file of a run. Other files are no artifacts."""
+    found: Dict[str, Data] = {}
     name = getattr(repository, "model_name", None)
     if name:
         store = registry.current_store(getattr(repository, "registry_uri", None))
-        return {str(name): naming.model_version(store, name, repository.model_version)}
+        found[str(name)] = naming.model_version(store, name, repository.model_version)
     uri = _uri(repository, path)
     owner = naming.owner(uri)
-    if owner.model_id is not None:
-        return {"model": naming.logged_model(owner.model_id)}
-    found = _model_of_run(owner, repository)
-    if found is not None:
-        return {owner.path: naming.logged_model(found)}
-    return {owner.path or "artifacts": naming.artifact(uri, owner.run_id)}
-
-
-def _model_of_run(owner: naming.Place, repository: Any) -> Optional[str]:
-    """The logged model that ``runs:/{run}/{name}`` means, if it does: MLflow keeps models apart from the run's files."""
-    if owner.run_id is None or not owner.path or not hasattr(repository, "_get_logged_model_artifact_repo"):
-        return None
-    found = repository._get_logged_model_artifact_repo(owner.run_id, owner.path.split("/", 1)[0])
-    return None if found is None else naming.owner(_uri(found, "")).model_id
+    # MLflow keeps models apart from the files of their run: `runs:/{run}/{name}` is read from where the model is.
+    within = [naming.owner(_uri(one, "")).model_id for one in calls.here.within if hasattr(one, "artifact_uri")]
+    model_id = owner.model_id or next(filter(None, within), None)
+    if model_id is not None:
+        found["model"] = naming.logged_model(model_id)
+    elif owner.run_id is not None:
+        found[owner.path or "artifacts"] = naming.artifact(uri, owner.run_id)
+    return found
 
 
 HANDLERS: Dict[str, Callable[..., None]] = {

@@ -11,7 +11,7 @@ import inspect
 import sys
 import threading
 import weakref
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from .. import this_process
 from .._boundary import nothing, shielded
@@ -22,9 +22,12 @@ Handler = Callable[..., None]
 
 
 class _Here(threading.local):
-    """Whether a recorded call is under way in this thread."""
+    """What is under way in this thread: whether a recorded call is, and of what stores it has called a recorded method."""
 
     inside = False
+
+    def __init__(self) -> None:
+        self.within: List[Any] = []
 
 
 here = _Here()
@@ -80,7 +83,10 @@ def recorded(method: Callable[..., Any], handler: Handler) -> Callable[..., Any]
 
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if here.inside or not _wanted():
+        if here.inside:
+            here.within.append(self)
+            return method(self, *args, **kwargs)
+        if not _wanted():
             return method(self, *args, **kwargs)
         here.inside = True
         try:
@@ -89,6 +95,7 @@ def recorded(method: Callable[..., Any], handler: Handler) -> Callable[..., Any]
             return result
         finally:
             here.inside = False
+            here.within.clear()
 
     call.__pllib__ = method  # type: ignore[attr-defined]
     return call

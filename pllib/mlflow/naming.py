@@ -48,7 +48,7 @@ FAILED = {"FAILED": "failed", "KILLED": "failed", "FINISHED": "finished"}
 
 _RUN_ROOT = re.compile(r"(?:^|/)([0-9a-f]{32})/artifacts(?:/|$)")
 _MODEL_ROOT = re.compile(r"(?:^|/)models/(m-[0-9a-f]{32})/artifacts(?:/|$)")
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z")
+_INTEGER = re.compile(r"(?:0|-?[1-9][0-9]{0,17})\Z")
 
 
 def parameter(text: Any) -> Union[str, int, float, bool]:

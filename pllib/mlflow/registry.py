@@ -11,6 +11,7 @@ from ..activities import Activity
 from ..facts import meta_facts, quoted
 from ..origins import Origins
 from ..references import Data
+from ..runs.logged import record
 from . import calls, links, naming, runs
 
 REGISTERS, POINTS = "register", "alias"
@@ -92,14 +93,23 @@ def _origin(registry: Any, version: Any) -> Optional[Data]:
     if scheme == "models":
         name, _, number = rest.partition("/")
         return naming.model_version(store_of(registry), name, number) if number else naming.logged_model(name)
+    if scheme == "runs":
+        run_id, _, path = rest.partition("/")
+        source = f"{runs.tracking_store().get_run(run_id).info.artifact_uri.rstrip('/')}/{path}"
     found = naming.owner(source)
     if found.model_id is not None:
         return naming.logged_model(found.model_id)
-    if scheme == "runs":
-        run_id, _, path = rest.partition("/")
-        root = runs.tracking_store().get_run(run_id).info.artifact_uri
-        return naming.artifact(f"{root.rstrip('/')}/{path}", run_id)
-    return naming.artifact(source, found.run_id) if source else None
+    if not source:
+        return None
+    return _of_run(source, found) if found.run_id is not None else naming.artifact(source, None)
+
+
+def _of_run(source: str, place: naming.Place) -> Data:
+    """A folder among a run's artifacts, which the run generated as a whole; its state is the run's."""
+    made = naming.artifact(source, place.run_id)._replace(version=place.run_id)
+    run = runs.of(runs.tracking_store(), str(place.run_id))
+    record(run, generated={place.path or "artifacts": made})
+    return made
 
 
 def set_registered_model_alias(registry: Any, _: Any, name: str, alias: str, version: Any) -> None:

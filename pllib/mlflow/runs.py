@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import weakref
+from itertools import count
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from .. import activities, this_process
@@ -25,7 +26,7 @@ from ..runs.logged import record
 from ..series import Series
 from . import naming
 
-MOST_KNOWN = 10_000
+MOST_KNOWN = 2_000
 MOST_SEEN = 10_000
 FIRST = "mlflow"
 """The session of a run that was never resumed."""
@@ -45,13 +46,27 @@ class Session(NamedTuple):
     started: Optional[int]
 
 
+class _LaterSeries(Series):
+    """A series of which this process may have recorded points before, that it has forgotten: the numbers of new points are others."""
+
+    def _bind(self) -> None:
+        super()._bind()
+        if self._buffer is not None and self._points is not None:
+            self._buffer.indexes = count(self._points.accepted)
+
+
 class MlflowRun(Activity):
-    """A run, in a process that records something of it."""
+    """A run, in a process that records something of it.
+
+    Args:
+        again: this process may have known it before.
+    """
 
     kind = "workflow"
 
-    def __init__(self, experiment: str, run_id: str, session: Session) -> None:
+    def __init__(self, experiment: str, run_id: str, session: Session, again: bool) -> None:
         super().__init__(experiment)
+        self._kind_of_series = _LaterSeries if again else Series
         self.run_id, self.session = run_id, session
         self.wf = f"{quoted(experiment)}/{quoted(run_id)}"
         self.ended_at: Optional[int] = None
@@ -70,8 +85,14 @@ class MlflowRun(Activity):
         self._seen.add(point)
         series = self._series.get(name)
         if series is None:
-            series = self._series[name] = Series(self, name, telemetry=name.startswith("system/"))
+            series = self._series[name] = self._kind_of_series(self, name, telemetry=name.startswith("system/"))
         series.log(value, step, milliseconds * 1000)
+
+    def forget(self) -> None:
+        """Lets go of what this process keeps for its metrics."""
+        client = this_process._client
+        if client is not None and client.points is not None:
+            client.points.end(self.wf, "")
 
     def begins(self, parts: Dict[str, Any], resumes: bool = False) -> None:
         """Records the begin of the run's session."""
@@ -83,10 +104,6 @@ class MlflowRun(Activity):
 
     def ends(self, milliseconds: int, status: str, parts: Dict[str, Any]) -> None:
         """Records the end of the run's session."""
-        client = this_process.current()
-        if client.points is not None:
-            client.points.end(self.wf, "")
-        self._series.clear()
         self._seen.clear()
         self.ended_at = milliseconds
         started = milliseconds if self.session.started is None else self.session.started
@@ -104,6 +121,7 @@ def _emit(activity: Activity, operation: str, moment: int, more: str, parts: Dic
 
 
 _known: Dict[str, MlflowRun] = {}
+_forgotten = 0
 _lock = threading.RLock()
 _experiments: weakref.WeakKeyDictionary[Any, Dict[str, str]] = weakref.WeakKeyDictionary()
 
@@ -130,12 +148,22 @@ def learn(store: Any, info: Any) -> MlflowRun:
     """The run that MLflow's information is about."""
     found = _known.get(info.run_id)
     if found is None:
-        made = MlflowRun(_experiment_name(store, info.experiment_id), info.run_id, _session_of(info))
+        made = MlflowRun(_experiment_name(store, info.experiment_id), info.run_id, _session_of(info), _forgotten > 0)
         with _lock:
             found = _known.setdefault(info.run_id, made)
-            while len(_known) > MOST_KNOWN:
-                del _known[next(iter(_known))]
+            old = _oldest()
+        if old is not None:
+            old.forget()
     return found
+
+
+def _oldest() -> Optional[MlflowRun]:
+    """The run that is known for longest, which is forgotten, if there are too many."""
+    global _forgotten
+    if len(_known) <= MOST_KNOWN:
+        return None
+    _forgotten += 1
+    return _known.pop(next(iter(_known)))
 
 
 def _session_of(info: Any) -> Session:
@@ -197,12 +225,8 @@ def _how_it_failed(status: str) -> Dict[str, Any]:
     return {"error": {"type": "mlflow.KILLED", "message": "the run was killed"}} if status == "KILLED" else {}
 
 
-def here() -> Optional[Activity]:
-    """The activity that what happens in this thread belongs to, besides a run that is named: MLflow's active run, else
-    the open activity, else the script. ``None`` in a server.
-    """
-    if in_server():
-        return None
+def here() -> Activity:
+    """The activity that what happens in this thread belongs to: MLflow's active run, else the open activity, else the script."""
     fluent = sys.modules.get("mlflow.tracking.fluent")
     active = fluent.active_run() if fluent is not None else None
     if active is not None:

@@ -89,9 +89,9 @@ def _use_dataset(run: runs.MlflowRun, given: Any) -> None:
 
 
 def create_logged_model(store: Any, model: Any, *_: Any, **__: Any) -> None:
+    if not model.source_run_id and runs.in_server():
+        return  # whoever made it is not known here
     maker = runs.of(store, model.source_run_id) if model.source_run_id else runs.here()
-    if maker is None:
-        return
     while len(_models) >= MOST_MODELS:
         _models.pop(next(iter(_models)), None)
     _models[model.model_id] = (maker, model.name)
