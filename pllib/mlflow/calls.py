@@ -18,6 +18,8 @@ from .._boundary import nothing, shielded
 
 HEADER = "X-PLLib-Captured"
 """Says in a request that its client records it."""
+LOOKS = frozenset(("get_experiment", "get_experiment_by_name", "get_run"))
+"""Methods of which nothing is recorded: what they return is remembered, so that it need not be asked for."""
 Handler = Callable[..., None]
 
 
@@ -79,14 +81,14 @@ def recorded(method: Callable[..., Any], handler: Handler) -> Callable[..., Any]
     """A method that has each outermost call recorded once it has succeeded."""
     if inspect.iscoroutinefunction(method):
         return _recorded_coroutine(method, handler)
-    record = _recording(handler)
+    record, wanted = _recording(handler), _goes_on if method.__name__ in LOOKS else _wanted
 
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         if here.inside:
             here.within.append(self)
             return method(self, *args, **kwargs)
-        if not _wanted():
+        if not wanted():
             return method(self, *args, **kwargs)
         here.inside = True
         try:
@@ -113,6 +115,7 @@ def _recorded_coroutine(method: Callable[..., Any], handler: Handler) -> Callabl
                 record(self, result, *args, **kwargs)
             finally:
                 here.inside = False
+                here.within.clear()
         return result
 
     call.__pllib__ = method  # type: ignore[attr-defined]
@@ -129,6 +132,12 @@ def _recording(handler: Handler) -> Handler:
             handler(store, result, *args, **kwargs)
 
     return record
+
+
+def _goes_on() -> bool:
+    """Whether something is recorded already: a process that only reads from MLflow says nothing."""
+    client = this_process._client
+    return client is not None and client.settings.enabled
 
 
 def _wanted() -> bool:

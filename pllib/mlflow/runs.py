@@ -182,7 +182,8 @@ def opens(store: Any, run: Any) -> MlflowRun:
     """Records the begin of a run that was created."""
     found, tags = learn(store, run.info), dict(run.data.tags)
     parts: Dict[str, Any] = {}
-    person = run.info.user_id or tags.get(naming.USER)
+    person = None if in_server() else this_process.current().settings.person
+    person = person or run.info.user_id or tags.get(naming.USER)
     if person and person != "unknown":
         parts["person"] = str(person)
     if tags.get(naming.PARENT):

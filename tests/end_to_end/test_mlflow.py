@@ -18,6 +18,7 @@ from tests import mlflow_environment
 
 pytestmark = pytest.mark.timeout(400)
 
+EXAMPLES = Path(__file__).parents[2] / "examples" / "mlflow"
 SCRIPT = Path(__file__).with_name("mlflow_script.py")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -192,6 +193,9 @@ def check_lineage(lab: Any, capsys: pytest.CaptureFixture[str], loaded: bool = T
     )
     ahead = {node["id"] for node in lab.lineage(data, direction="forward")["nodes"]}
     assert answer["id"].rpartition("/id/")[2] in ahead
+    users = lab.select(f"""SELECT DISTINCT ?run {{ ?run prov:used ?state .
+        ?state provlake:version "1" ; prov:specializationOf/provlake:key "flower-{lab.mark}" . ?run a provml:LearningProcessExecution }}""")
+    assert len(users) == int(loaded)
     assert cli.main(["runs", "model", f"flower-{lab.mark}/1", *given]) == 0
     assert "train.csv" in capsys.readouterr().out
     assert cli.main(["runs", "model", f"flower-{lab.mark}/7", *given]) != 0
@@ -309,3 +313,20 @@ def test_resumed_runs_links_copies_and_scripts_that_only_read(
     assert cli.main(["runs", "model", f"flower-{lab.mark}-copy", "--json", *given]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["run"]["tags"]["name"] == "first"
+
+
+def test_the_example_is_answered(lab: Any, mlflow_python: str, recording: Any, tmp_path: Path, capsys: Any) -> None:
+    for name in ("train", "score"):
+        done = run_script(mlflow_python, tmp_path, EXAMPLES / f"{name}.py", **recording(tmp_path))
+        assert done.returncode == 0, done.stderr
+    assert "in production" not in done.stdout
+    lab.settle()
+    given = ["--query-url", lab.services.query_url, "--registry", str(tmp_path)]
+    assert cli.main(["runs", "model", "digit-reader@production", *given]) == 0
+    told = capsys.readouterr().out
+    rows = {line.split("  ")[0]: line for line in told.splitlines()}
+    assert {"model", "logged model", "run", "code", "data set", "parameter", "metric", "loaded by"} <= rows.keys(), told
+    assert "C=1.0" in rows["run"]
+    assert "score" in rows["loaded by"]
+    assert re.search(r" [0-9a-f]{40}", rows["code"] + told)
+    assert str(tmp_path / "digits.csv") in told

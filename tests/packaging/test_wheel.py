@@ -49,7 +49,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Built from a copy, so that nothing is left in the checkout; the services lie beside the library as they do there.
     for name in ("pllib", "tracker", "manager", "query_engine", "deploy"):
         shutil.copytree(CHECKOUT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
+    for name in ("pllib_mlflow.py", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
         shutil.copy(CHECKOUT / name, source)
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source)
     (built,) = folder.glob("*.whl")
@@ -80,7 +80,7 @@ def names_of(wheel: Path) -> list[str]:
 
 def test_the_wheel_holds_the_library_and_nothing_beside_it(wheel):
     tops = {name.split("/")[0] for name in names_of(wheel)}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"pllib"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"pllib", "pllib_mlflow.py"}
     assert wheel.name.endswith("-py3-none-any.whl")
 
 
@@ -103,6 +103,27 @@ def test_the_metadata_say_what_it_is(metadata):
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Summary"]
     assert str(metadata.get_payload()).strip()
+
+
+def test_mlflow_finds_what_stands_between_it_and_its_stores(clean_python, tmp_path):
+    """Each entry point can be loaded where there is neither MLflow nor anything of pllib that works."""
+    script = """
+import importlib.metadata, sys
+sys.modules["pllib"] = None
+groups = ["tracking_store", "model_registry_store", "artifact_repository"]
+
+class Registry:
+    def __init__(self): self._registry = {"file": "their own"}
+    def register_entrypoints(self):
+        for group in groups:
+            (point,) = importlib.metadata.entry_points(group=f"mlflow.{group}")
+            print(point.name, point.load())
+
+Registry().register_entrypoints()
+(point,) = importlib.metadata.entry_points(group="mlflow.request_header_provider")
+print(point.load()().in_context())
+"""
+    assert run(clean_python, "-c", script, cwd=tmp_path) == 3 * "file their own\n" + "False\n"
 
 
 def test_the_services_stay_out_of_a_users_environment(clean_python, tmp_path):

@@ -59,12 +59,10 @@ CASES = {
     "unset": Case({"sitecustomize.py": LOOKS}, PLLIB_MLFLOW=""),
     "recorded": Case(PLLIB_MODE="disk"),
     "package broken": Case({"pllib/__init__.py": "raise RuntimeError('ours')"}),
-    "package torn": Case({"pllib/__init__.py": "def"}),
     "package without the part": Case({"pllib/__init__.py": ""}),
     "spool unwritable": Case(PLLIB_SPOOL="/proc/version/spool", PLLIB_EXIT_TIMEOUT="0.5"),
     "no tracker": Case(PLLIB_EXIT_TIMEOUT="0.5"),
-    "recording raises": Case({"sitecustomize.py": ALL_RAISE}, PLLIB_MODE="disk"),
-    "strict": Case({"sitecustomize.py": ALL_RAISE}, PLLIB_MODE="disk", PLLIB_STRICT="1"),
+    "recording raises": Case({"sitecustomize.py": ALL_RAISE}, PLLIB_MODE="disk", PLLIB_STRICT="1"),
     "settings wrong": Case(PLLIB_MODE="sideways", PLLIB_INTERVAL="never", PLLIB_EXIT_TIMEOUT="0.5"),
     "not enabled": Case(PLLIB_ENABLED="no"),
 }
