@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from .. import activities, this_process
 from ..activities import Activity
+from ..client import Client
 from ..errors import CaptureError
 from ..facts import error_facts, meta_facts, quoted
 from ..origins import Origins
@@ -23,6 +24,7 @@ from ..process_end import around_forks
 from ..references import Data
 from ..runs import about, background
 from ..runs.logged import record
+from ..sealing import Buffer, Points
 from ..series import Series
 from . import naming
 
@@ -49,10 +51,12 @@ class Session(NamedTuple):
 class _LaterSeries(Series):
     """A series of which this process may have recorded points before, that it has forgotten: the numbers of new points are others."""
 
-    def _bind(self) -> None:
-        super()._bind()
-        if self._buffer is not None and self._points is not None:
-            self._buffer.indexes = count(self._points.accepted)
+    def _bind(self) -> Optional[Tuple[Client, Points, Buffer]]:
+        bound = super()._bind()
+        if bound is not None:
+            _, points, buffer = bound
+            buffer.indexes = count(points.accepted)  # as many as this process has recorded of all series together
+        return bound
 
 
 class MlflowRun(Activity):
