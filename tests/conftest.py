@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.mlflow_environment import installed_pllib, mlflow_python  # noqa: F401 - fixtures of every folder
 from tests.redis_process import RedisProcess
 
 CHECKOUT = Path(__file__).resolve().parent.parent
