@@ -11,6 +11,7 @@ from ..provml.vocabulary import PROV, expand
 
 _NAMES = {"rdf:type": PROV + "type", "rdfs:label": PROV + "label"}
 _TIMES = ("prov:startedAtTime", "prov:endedAtTime")
+_REMEMBERED = 50_000
 _RELATIONS = {f"prov:{kind.direct}": kind for kind in KINDS.values() if not kind.element}
 
 
@@ -69,18 +70,19 @@ class Gathered:
         attributes = ((PROV + "role", Literal(role)),) if role else ()
         self._timed.append(Statement(kind, None, tuple(arguments), attributes))
 
-    def statements(self, said: Optional[Set[str]] = None) -> Iterator[Statement]:
+    def statements(self, said: Set[Fact]) -> Iterator[Statement]:
         """The statements; afterwards there are none.
 
         Args:
-            said: plans, attributes and agents that were described before, which is not done again; it grows.
+            said: what was said lately, which is not said again; it grows up to a limit.
         """
         for subject, facts in self._facts.items():
-            if said is not None and subject.startswith(("workflow/", "agent/")):
-                if subject in said:
-                    continue
-                said.add(subject)
-            yield from self._about(subject, facts)
+            fresh = [fact for fact in facts if fact not in said]
+            if fresh:
+                if len(said) > _REMEMBERED:
+                    said.clear()
+                said.update(fresh)
+                yield from self._about(subject, fresh)
         yield from self._timed
         self._facts.clear()
         self._timed.clear()
@@ -91,8 +93,6 @@ class Gathered:
         times: Dict[str, str] = {}
         attributes: List[Attribute] = []
         relations: List[Statement] = []
-        if subject.startswith("workflow/") and "/attribute/" not in subject:
-            attributes.append((PROV + "type", Ref(PROV + "Plan")))
         for fact in facts:
             relation = _RELATIONS.get(fact.property)
             if relation is not None:
@@ -102,8 +102,11 @@ class Gathered:
                 times[fact.property] = fact.text
             else:
                 attributes.append((_NAMES.get(fact.property) or expand(fact.property), self._value(fact)))
+        if attributes and subject.startswith("workflow/") and "/attribute/" not in subject:
+            attributes.insert(0, (PROV + "type", Ref(PROV + "Plan")))
         arguments: Tuple[Optional[str], ...] = tuple(times.get(name) for name in _TIMES) if kind == "activity" else ()
-        yield Statement(kind, iri, arguments, tuple(attributes))
+        if attributes or any(arguments) or not relations:
+            yield Statement(kind, iri, arguments, tuple(attributes))
         yield from relations
 
     def _value(self, fact: Fact) -> Value:

@@ -19,7 +19,7 @@ import json
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 from ..documents import settling
-from ..documents.conversion import Conversion
+from ..documents.conversion import Conversion, Fact
 from ..mlflow import naming
 from ..prov.model import Statement
 from ..provml import iris
@@ -44,8 +44,7 @@ class NativeMapper(Mapper):
 
     def __init__(self, base: str) -> None:
         self._base = base
-        self._said: Set[str] = set()
-        self._people: Dict[Person, str] = {}
+        self._said: Set[Fact] = set()
 
     @property
     def namespaces(self) -> Dict[str, str]:
@@ -125,9 +124,7 @@ class NativeMapper(Mapper):
         about = {"mlflow.experiment_id": experiment.id, "mlflow.artifact_location": experiment.artifact_location}
         about["mlflow.lifecycle_stage"] = experiment.lifecycle_stage
         found.text(plan, "provlake:metadata", _json({**about, **experiment.tags}), _JSON)
-        # Each store may say something of an experiment of that name, and runs say it again in short.
-        yield from found.statements()
-        self._said.add(plan)
+        yield from self._flushed(found)
         if experiment.lifecycle_stage == DELETED:
             yield from self._deleted(plan, [plan], experiment.updated)
 
@@ -234,7 +231,7 @@ class NativeMapper(Mapper):
             given = naming.alias(registry, model.name, alias, version)
             self._data(found, registry, given.path, version)
             found.link(iris.data(registry, given.path, version), "prov:wasDerivedFrom", iris.data(registry, model.name, version))
-        yield from found.statements()
+        yield from self._flushed(found)
         for version_ in model.versions:
             yield from self._version(registry, version_, links)
 
@@ -274,7 +271,7 @@ class NativeMapper(Mapper):
             found.link(activity, "prov:wasInformedBy", identifier)
         for each in dict.fromkeys(invalidated):
             found.relation("wasInvalidatedBy", each, activity, iso(time))
-        yield from found.statements()
+        yield from self._flushed(found)
 
 
 def _json(value: Dict[str, object]) -> str:

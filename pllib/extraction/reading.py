@@ -13,7 +13,7 @@ from .git import Repository
 from .history import History
 from .mapping import Links, Mapper
 from .sqlite_store import SqliteStore
-from .tracking import PARENT, Experiment, Run, TrackingStore
+from .tracking import DELETED, PARENT, Experiment, Run, TrackingStore
 
 _TOGETHER = 100
 Told = Callable[[str, int, Optional[int]], None]
@@ -105,7 +105,7 @@ class Extraction:
         total, count = store.count_runs(), 0
         for experiment in store.experiments():
             yield from self._mapper.experiment(store, experiment)
-            for runs in _batches(store.runs(experiment)):
+            for runs in _batches(_deleted_with(experiment, store.runs(experiment))):
                 links.met(runs, experiment)
                 for run in runs:
                     yield from self._mapper.run(store, run, experiment, links)
@@ -126,6 +126,14 @@ class Extraction:
         for number, model in enumerate(store.logged_models(experiment), 1):
             yield from self._mapper.logged_model(store, model, links.run(model.run_id), experiment)
             self._told("logged models", number, None)
+
+
+def _deleted_with(experiment: Experiment, runs: Iterator[Run]) -> Iterator[Run]:
+    """The runs of an experiment; with it they were deleted, if it was."""
+    for run in runs:
+        if experiment.lifecycle_stage == DELETED and run.lifecycle_stage != DELETED:
+            run = run._replace(lifecycle_stage=DELETED, deleted=run.deleted or experiment.updated)
+        yield run
 
 
 def _batches(runs: Iterator[Run]) -> Iterator[List[Run]]:
