@@ -11,7 +11,14 @@ import os
 import sys
 from typing import Any, Dict, List, Optional, Sequence
 
-from . import extraction_commands, openlineage_commands, prospective_commands, runs_commands, spool_commands, store_commands
+from . import (
+    extraction_commands,
+    openlineage_commands,
+    prospective_commands,
+    runs_commands,
+    spool_commands,
+    store_commands,
+)
 from ._version import __version__
 from .command_line import add_command, print_table
 from .errors import ConfigurationError, PllibError

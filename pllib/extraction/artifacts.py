@@ -92,13 +92,17 @@ def _by_package(location: str, problems: List[str]) -> Iterator[Artifact]:
         from mlflow.exceptions import MlflowException  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         problem = f"artifacts in {scheme}: are listed by the mlflow package: pip install mlflow, and what it needs for {scheme}"
+        if scheme == "mlflow-artifacts":
+            problem = "the tracking server has the artifacts (mlflow-artifacts:); give its URL as --mlflow_url to have them listed"
         if problem not in problems:
             problems.append(problem)
         return
 
     def folder(path: str) -> List[Artifact]:
         root: Any = list_artifacts(artifact_uri=f"{location.rstrip('/')}/{path}".rstrip("/"))
-        return [Artifact(f"{path}/{each.path.rpartition('/')[2]}".lstrip("/"), each.is_dir, each.file_size) for each in root]
+        return [
+            Artifact(f"{path}/{each.path.rpartition('/')[2]}".lstrip("/"), each.is_dir, each.file_size) for each in root
+        ]
 
     try:
         yield from descend(folder)

@@ -148,7 +148,9 @@ def _help(command: str) -> str:
             choices = f" {{{','.join(about.choices)}}}" if about.choices else "" if about.kind == "flag" else " …"
             lines.append(f"  --{option}{choices}\n      {about.help}")
     lines += ["", f"commands that can be chained: {', '.join(COMMANDS)}", "example:"]
-    lines.append("  pllib extract --repository_path code --mlflow_url sqlite:///mlflow.db save --output result --format json")
+    lines.append(
+        "  pllib extract --repository_path code --mlflow_url sqlite:///mlflow.db save --output result --format json"
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -158,7 +160,9 @@ def _help(command: str) -> str:
 def _extract(documents: Documents, options: Options) -> Documents:
     yield from documents
     progress = Steps("pllib extract", sys.stderr)
-    extraction = Extraction(options.get("repository_path"), options.get("mlflow_url"), _mapper(options), progress.update)
+    extraction = Extraction(
+        options.get("repository_path"), options.get("mlflow_url"), _mapper(options), progress.update
+    )
     namespaces = {**extraction.namespaces, **(_VOCABULARIES if options.get("ids") != "mlflow2prov" else {})}
     try:
         statements = Kept(extraction.statements())
@@ -254,7 +258,9 @@ def _key(options: Options) -> bytes:
     secret = os.environ.get("PLLIB_PSEUDONYM_KEY")
     if "pseudonym_key" not in options and secret:
         return checked_key(secret.encode("utf-8"), "PLLIB_PSEUDONYM_KEY")
-    return load_key(options.get("pseudonym_key", KEY_FILE), lambda text: print(f"pllib transform: {text}", file=sys.stderr))
+    return load_key(
+        options.get("pseudonym_key", KEY_FILE), lambda text: print(f"pllib transform: {text}", file=sys.stderr)
+    )
 
 
 def _statistics(documents: Documents, options: Options) -> Documents:

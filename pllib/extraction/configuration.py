@@ -44,7 +44,9 @@ COMMANDS: Dict[str, Dict[str, Option]] = {
     "merge": {},
     "transform": {
         "use_pseudonyms": Option("flag", "put pseudonyms in place of all that names a user"),
-        "pseudonym_key": Option("path", "file with the secret (PLLIB_PSEUDONYM_KEY has the secret itself; default pllib-pseudonyms.key)"),
+        "pseudonym_key": Option(
+            "path", "file with the secret (PLLIB_PSEUDONYM_KEY has the secret itself; default pllib-pseudonyms.key)"
+        ),
         "eliminate_duplicates": Option("flag", "say each thing once"),
         "merge_aliased_agents": Option("path", "YAML list of {name: NAME, aliases: [ALIAS, …]}"),
     },

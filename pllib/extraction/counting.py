@@ -11,7 +11,12 @@ from ..prov.model import KINDS, Document, Literal, Statement
 from ..provml.vocabulary import PROV
 from .stream import every
 
-_OTHERS = {"specializationOf": "Specialization", "alternateOf": "Alternate", "hadMember": "Membership", "mentionOf": "Mention"}
+_OTHERS = {
+    "specializationOf": "Specialization",
+    "alternateOf": "Alternate",
+    "hadMember": "Membership",
+    "mentionOf": "Mention",
+}
 RESOLUTIONS = ("coarse", "fine")
 FORMATS = ("table", "csv")
 

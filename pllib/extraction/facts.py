@@ -61,10 +61,16 @@ class Gathered:
         if text is not None:
             self.add((Fact(subject, property, datatype, text),))
 
-    def relation(self, kind: str, subject: str, target: str, time: Optional[str] = None, role: Optional[str] = None) -> None:
+    def relation(
+        self, kind: str, subject: str, target: str, time: Optional[str] = None, role: Optional[str] = None
+    ) -> None:
         """A relation with a time or a role."""
         about = KINDS[kind]
-        arguments: List[Optional[str]] = [self._base + subject, self._base + target, *[None] * (len(about.arguments) - 2)]
+        arguments: List[Optional[str]] = [
+            self._base + subject,
+            self._base + target,
+            *[None] * (len(about.arguments) - 2),
+        ]
         if time is not None and about.times:
             arguments[about.times[0]] = time
         attributes = ((PROV + "role", Literal(role)),) if role else ()

@@ -61,7 +61,9 @@ class FileStore:
                 str(meta.get("experiment_id", os.path.basename(folder))),
                 str(meta["name"]),
                 str(meta.get("artifact_location") or folder),
-                DELETED if os.path.basename(os.path.dirname(folder)) == _TRASH else str(meta.get("lifecycle_stage", "active")),
+                DELETED
+                if os.path.basename(os.path.dirname(folder)) == _TRASH
+                else str(meta.get("lifecycle_stage", "active")),
                 meta.get("creation_time"),
                 meta.get("last_update_time"),
                 _texts(os.path.join(folder, "tags")),
@@ -113,7 +115,9 @@ class FileStore:
                 context = (given.get("tags") or {}).get(CONTEXT)
                 texts = [meta.get(name) for name in ("name", "digest", "source_type", "source")]
                 plain = [str(text or "") for text in texts]
-                found.append(Dataset(plain[0], plain[1], plain[2], plain[3], meta.get("schema"), meta.get("profile"), context))
+                found.append(
+                    Dataset(plain[0], plain[1], plain[2], plain[3], meta.get("schema"), meta.get("profile"), context)
+                )
         return found
 
     def _linked(self, folder: str, name: str, kind: str) -> List[str]:
@@ -148,7 +152,11 @@ class FileStore:
             if meta is None or "name" not in meta:
                 continue
             name = str(meta["name"])
-            versions = [(each, self._meta(each)) for each in _subfolders(folder) if os.path.basename(each).startswith("version-")]
+            versions = [
+                (each, self._meta(each))
+                for each in _subfolders(folder)
+                if os.path.basename(each).startswith("version-")
+            ]
             yield RegisteredModel(
                 name,
                 meta.get("creation_timestamp"),

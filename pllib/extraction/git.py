@@ -115,12 +115,9 @@ class Repository:
 
     def blobs(self, asked: Sequence[Tuple[str, str]]) -> List[Optional[str]]:
         """For each pair of commit and path the digest of the file that was there, ``None`` where there was none."""
-        found: List[Optional[str]] = []
         plain = [pair for pair in asked if _one_line(pair)]
         answers = iter(self._batch([f"{commit}:{path}" for commit, path in plain]))
-        for pair in asked:
-            found.append(next(answers) if _one_line(pair) else None)
-        return found
+        return [next(answers) if _one_line(pair) else None for pair in asked]
 
     # -- running git ----------------------------------------------------------------------------------------------
 
@@ -206,7 +203,9 @@ class Repository:
 
     def _failed(self, command: str, told: bytes) -> ExtractionError:
         lines = _text(told).strip().splitlines()
-        return ExtractionError(f"{self.folder}: git {command} failed: {lines[0][:300] if lines else 'it did not say why'}")
+        return ExtractionError(
+            f"{self.folder}: git {command} failed: {lines[0][:300] if lines else 'it did not say why'}"
+        )
 
 
 def _blocks(stream: Optional[IO[bytes]]) -> Iterator[bytes]:

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import sqlite3
 from hashlib import blake2b
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from .git import Change, Commit, Repository, Side
+from .git import Change, Commit, Repository
 
 _CACHE_KIB = 32_768
 _MOST_STEPS = 200_000
 """Commits that are looked at to tell which of several is an ancestor."""
 _TABLES = """
 CREATE TABLE commits (number INTEGER PRIMARY KEY, sha TEXT UNIQUE, parents TEXT);
-CREATE TABLE revisions (key BLOB, number INTEGER, status TEXT, first_path BLOB, first_number INTEGER, PRIMARY KEY (key, number)) WITHOUT ROWID;
+CREATE TABLE revisions (
+    key BLOB, number INTEGER, status TEXT, first_path BLOB, first_number INTEGER, PRIMARY KEY (key, number)
+) WITHOUT ROWID;
 """
 _FIND = """
 SELECT r.number, c.sha, r.status, r.first_path, f.sha FROM revisions r JOIN commits c ON c.number = r.number
@@ -33,7 +35,7 @@ class Revision(NamedTuple):
     Attributes:
         commit: that made it.
         status: how (``git.Change``).
-        first: path and commit with which the file came into being; it is the same file when it is modified or renamed, another when it is copied.
+        first: path and commit with which the file came into being; modified or renamed it is the same file, copied another.
     """
 
     path: str
@@ -113,11 +115,13 @@ class History:
         row = rows[0] if len(rows) == 1 else self._nearest(rows, tips)
         return Revision(path, row[1], row[2], (_path(row[3]), row[4]))
 
-    def _nearest(self, rows: List[Tuple[int, str, str, bytes, str]], tips: List[int]) -> Tuple[int, str, str, bytes, str]:
+    def _nearest(
+        self, rows: List[Tuple[int, str, str, bytes, str]], tips: List[int]
+    ) -> Tuple[int, str, str, bytes, str]:
         """Of several commits the latest that is an ancestor, or itself one of the tips."""
         wanted = {row[0]: row for row in rows}
         least = rows[-1][0]
-        pending, seen = sorted(tips), set(tips)  # type: Tuple[List[int], Set[int]]
+        pending, seen = sorted(tips), set(tips)
         for _ in range(_MOST_STEPS):
             if not pending:
                 break
@@ -147,6 +151,3 @@ def _bytes(path: str) -> bytes:
 
 def _path(content: bytes) -> str:
     return content.decode("utf-8", "surrogateescape")
-
-
-__all__ = ["History", "Revision", "Side", "Step"]

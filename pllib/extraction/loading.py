@@ -64,7 +64,11 @@ class Loader:
 
     def _unknown(self, statements: List[Statement]) -> Iterator[Statement]:
         """Statements without the points that were captured live."""
-        ours = {each.id: _tellers(each) for each in statements if each.id and any(name == _POINTS for name, _ in each.attributes)}
+        ours = {
+            each.id: _tellers(each)
+            for each in statements
+            if each.id and any(name == _POINTS for name, _ in each.attributes)
+        }
         captured = self._captured({iri: tellers for iri, tellers in ours.items() if iri is not None})
         for each in statements:
             if each.id in captured:
@@ -88,7 +92,9 @@ class Loader:
 
 def _tellers(each: Statement) -> Set[str]:
     """Who tells of a series' points, as its chunks say."""
-    texts: Iterable[str] = (value.text for name, value in each.attributes if name == _POINTS and isinstance(value, Literal))
+    texts: Iterable[str] = (
+        value.text for name, value in each.attributes if name == _POINTS and isinstance(value, Literal)
+    )
     return {text.partition('"by":"')[2].partition('"')[0] for text in texts}
 
 

@@ -163,4 +163,8 @@ def printable(text: str) -> str:
     """A text that files can hold: bytes that were no UTF-8 become escapes, control characters that XML has no form for are left out."""
     if not text.isascii():
         text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return text if text.isprintable() else "".join(each for each in text if each in "\t\n\r" or each >= " " and each not in "\ufffe\uffff")
+    return (
+        text
+        if text.isprintable()
+        else "".join(each for each in text if each in "\t\n\r" or (each >= " " and each not in "\ufffe\uffff"))
+    )

@@ -8,7 +8,7 @@ models; addition of registered models. What MLflow has got since are more types 
 from __future__ import annotations
 
 import posixpath
-from typing import Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple, Union
 from urllib.parse import quote_plus
 
 from ..prov.literals import double
@@ -42,7 +42,9 @@ Given = Union[str, int, float, bool, Literal, None]
 
 def identifier(type: str, **keys: str) -> str:
     """The IRI of something by its type and what tells it from others of that type."""
-    given = "&".join(f"{name}={quote_plus(value.encode('utf-8', 'surrogateescape'), safe='')}" for name, value in keys.items())
+    given = "&".join(
+        f"{name}={quote_plus(value.encode('utf-8', 'surrogateescape'), safe='')}" for name, value in keys.items()
+    )
     return f"{NAMESPACE}{type}?{given}"
 
 
@@ -56,7 +58,6 @@ class Mlflow2ProvMapper(Mapper):
 
     def __init__(self) -> None:
         self._said: Set[str] = set()
-        self._versions: Dict[str, str] = {}
 
     @property
     def namespaces(self) -> Dict[str, str]:
@@ -68,7 +69,9 @@ class Mlflow2ProvMapper(Mapper):
         activity = _commit(each.sha)
         about = {"sha": each.sha, "title": printable(each.title), "message": printable(each.message)}
         times = {"authored_at": _time(each.authored), "committed_at": _time(each.committed)}
-        yield statement("activity", activity, (each.authored, each.committed), _attributes("Commit", {**about, **times}))
+        yield statement(
+            "activity", activity, (each.authored, each.committed), _attributes("Commit", {**about, **times})
+        )
         for parent in each.parents:
             yield statement("wasInformedBy", None, (activity, _commit(parent)))
         for person, role in ((each.author, "CommitAuthor"), (each.committer, "Committer")):
@@ -81,9 +84,15 @@ class Mlflow2ProvMapper(Mapper):
         path, sha = step.change.path, each.sha
         status = step.revision.status if step.revision is not None else "D"
         revision = _revision(path, sha, status)
-        first = step.revision.first if step.revision is not None else step.before[0].first if step.before else (path, sha)
+        first = (
+            step.revision.first if step.revision is not None else step.before[0].first if step.before else (path, sha)
+        )
         file = identifier("File", name=posixpath.basename(first[0]), path=first[0], commit=first[1])
-        about: Dict[str, Given] = {"name": printable(posixpath.basename(path)), "path": printable(path), "status": status}
+        about: Dict[str, Given] = {
+            "name": printable(posixpath.basename(path)),
+            "path": printable(path),
+            "status": status,
+        }
         if step.change.mode == SUBMODULE:
             about["submodule"] = step.change.blob
         yield statement("entity", revision, (), _attributes("FileRevision", about))
@@ -139,7 +148,9 @@ class Mlflow2ProvMapper(Mapper):
             "lifecycle_stage": experiment.lifecycle_stage,
         }
         yield statement("entity", collection, (), _attributes("Experiment", about, _COLLECTION))
-        creation = _Creation(experiment.id, "Experiment", iso(experiment.created), iso(experiment.updated), "AddedExperiment")
+        creation = _Creation(
+            experiment.id, "Experiment", iso(experiment.created), iso(experiment.updated), "AddedExperiment"
+        )
         creation.user, told = self._named_user(experiment.tags.get(USER))
         yield from told
         yield from creation.of(collection)
@@ -149,7 +160,9 @@ class Mlflow2ProvMapper(Mapper):
         yield from creation.members(collection, members, "AddedExperimentTag")
         if experiment.lifecycle_stage == DELETED:
             deleted = [collection, *(each.id or "" for each in members)]
-            yield from _deletion(experiment.id, "Experiment", iso(experiment.updated), deleted, creation.user, "DeletedExperiment")
+            yield from _deletion(
+                experiment.id, "Experiment", iso(experiment.updated), deleted, creation.user, "DeletedExperiment"
+            )
 
     def run(self, store: TrackingStore, run: Run, experiment: Experiment, links: Links) -> Iterator[Statement]:
         collection = _run(run.id, run.name)
@@ -213,7 +226,12 @@ class Mlflow2ProvMapper(Mapper):
         yield statement("entity", entity, (), _attributes("LoggedModel", about, _COLLECTION))
         made = run is not None
         if run is not None:
-            yield statement("wasGeneratedBy", None, (entity, _creation(run.run_id, "Run"), iso(model.created)), _role("AddedLoggedModel"))
+            yield statement(
+                "wasGeneratedBy",
+                None,
+                (entity, _creation(run.run_id, "Run"), iso(model.created)),
+                _role("AddedLoggedModel"),
+            )
         for artifact in store.model_artifacts(model):
             iri = identifier("Artifact", model_id=model.id, path=artifact.path)
             yield statement("entity", iri, (), _attributes("Artifact", _about_artifact(artifact)))
@@ -228,7 +246,9 @@ class Mlflow2ProvMapper(Mapper):
         times = {"created_at": _time(iso(model.created)), "last_updated_at": _time(iso(model.updated))}
         about = {"name": model.name, **times, "description": model.description}
         yield statement("entity", collection, (), _attributes("RegisteredModel", about, _COLLECTION))
-        creation = _Creation(model.name, "RegisteredModel", iso(model.created), iso(model.updated), "AddedRegisteredModel")
+        creation = _Creation(
+            model.name, "RegisteredModel", iso(model.created), iso(model.updated), "AddedRegisteredModel"
+        )
         creation.user, told = self._named_user(model.tags.get(USER))
         yield from told
         yield from creation.of(collection)
@@ -275,7 +295,9 @@ class Mlflow2ProvMapper(Mapper):
             yield statement("wasInformedBy", None, (creation.activity, _creation(run.run_id, "Run")))
         if version.stage == DELETED_VERSION:
             deleted = [entity, *(each.id or "" for each in members)]
-            yield from _deletion(uid, "RegisteredModelVersion", iso(version.updated), deleted, creation.user, f"Deleted{role[5:]}")
+            yield from _deletion(
+                uid, "RegisteredModelVersion", iso(version.updated), deleted, creation.user, f"Deleted{role[5:]}"
+            )
 
 
 class _Creation:
@@ -343,7 +365,7 @@ def _dataset_id(data: Dataset) -> str:
 # -- statements -----------------------------------------------------------------------------------------------------
 
 
-def _attributes(type: str, about: Dict[str, Given], *more: Ref) -> Tuple[Attribute, ...]:
+def _attributes(type: str, about: Mapping[str, Given], *more: Ref) -> Tuple[Attribute, ...]:
     given = [(NAMESPACE + name, _literal(value)) for name, value in about.items() if value is not None]
     return (*given, (_TYPE, Literal(type)), *((_TYPE, each) for each in more))
 
@@ -411,7 +433,12 @@ def _metric(run_id: str, name: str, points: List[Point]) -> Iterator[Statement]:
         if point.step in seen:  # a step that was logged again
             keys["timestamp"] = str(point.time)
         seen.add(point.step)
-        about: Dict[str, Given] = {"name": name, "value": point.value, "timestamp": _time(iso(point.time)), "step": point.step}
+        about: Dict[str, Given] = {
+            "name": name,
+            "value": point.value,
+            "timestamp": _time(iso(point.time)),
+            "step": point.step,
+        }
         yield statement("entity", identifier("Metric", **keys), (), _attributes("Metric", about))
 
 
@@ -427,7 +454,10 @@ def _about_artifact(artifact: Artifact) -> Dict[str, Given]:
 def _dataset(data: Dataset) -> Statement:
     about = {"name": data.name, "digest": data.digest, "source_type": data.source_type, "source": data.source}
     return statement(
-        "entity", _dataset_id(data), (), _attributes("Dataset", {**about, "schema": data.schema, "profile": data.profile})
+        "entity",
+        _dataset_id(data),
+        (),
+        _attributes("Dataset", {**about, "schema": data.schema, "profile": data.profile}),
     )
 
 

@@ -30,7 +30,16 @@ from .facts import Gathered, commit, deletion
 from .git import SUBMODULE, Commit, Person
 from .history import History, Revision, Step
 from .mapping import Known, Links, Mapper, iso, printable
-from .tracking import DELETED, DELETED_VERSION, Experiment, LoggedModel, ModelVersion, RegisteredModel, Run, TrackingStore
+from .tracking import (
+    DELETED,
+    DELETED_VERSION,
+    Experiment,
+    LoggedModel,
+    ModelVersion,
+    RegisteredModel,
+    Run,
+    TrackingStore,
+)
 
 _JSON, _TIME, _INTEGER = RDF + "JSON", XSD + "dateTime", XSD + "integer"
 
@@ -230,7 +239,11 @@ class NativeMapper(Mapper):
         for alias, version in model.aliases.items():
             given = naming.alias(registry, model.name, alias, version)
             self._data(found, registry, given.path, version)
-            found.link(iris.data(registry, given.path, version), "prov:wasDerivedFrom", iris.data(registry, model.name, version))
+            found.link(
+                iris.data(registry, given.path, version),
+                "prov:wasDerivedFrom",
+                iris.data(registry, model.name, version),
+            )
         yield from self._flushed(found)
         for version_ in model.versions:
             yield from self._version(registry, version_, links)
@@ -250,7 +263,9 @@ class NativeMapper(Mapper):
         found.text(task, "prov:startedAtTime", iso(version.created))
         if source is not None:
             made_of = records.wire(source)
-            found.link(state, "prov:wasDerivedFrom", iris.data(made_of["store"], made_of["key"], made_of.get("version")))
+            found.link(
+                state, "prov:wasDerivedFrom", iris.data(made_of["store"], made_of["key"], made_of.get("version"))
+            )
         run = links.run(version.run_id)
         if run is not None:
             found.link(task, "prov:wasInformedBy", f"execution/{records.execution(run.experiment, run.run_id)}")

@@ -44,7 +44,9 @@ def load_key(path: str, told: Callable[[str], None]) -> bytes:
         raise ExtractionError(f"{path}: the key of pseudonyms cannot be made: {error.strerror}") from error
     with os.fdopen(made, "w", encoding="ascii") as file:
         file.write(secrets.token_hex(KEY_BYTES) + "\n")
-    told(f"{path}: a key for pseudonyms was made; who has it can tell who is who, and without it no other document gets the same")
+    told(
+        f"{path}: a key for pseudonyms was made; who has it can tell who is who, and without it no other document gets the same"
+    )
     return _read_key(path)
 
 
@@ -67,7 +69,9 @@ def checked_key(key: bytes, where: str) -> bytes:
         ExtractionError: it is not.
     """
     if len(key) < 16:
-        raise ExtractionError(f"{where}: a key for pseudonyms has 16 characters at least; leave the file out, and one is made")
+        raise ExtractionError(
+            f"{where}: a key for pseudonyms has 16 characters at least; leave the file out, and one is made"
+        )
     return key
 
 
@@ -93,7 +97,9 @@ def _personal_values(document: Document) -> Set[str]:
     found: Set[str] = set()
     for each in every(document):
         if each.kind == "agent" and (PROV + "type", _SOFTWARE) not in each.attributes:
-            values = [value.text for name, value in each.attributes if _is_personal(name) and isinstance(value, Literal)]
+            values = [
+                value.text for name, value in each.attributes if _is_personal(name) and isinstance(value, Literal)
+            ]
             found.update(value for value in values if value)
             if not values and each.id:
                 found.add(_last(each.id))
@@ -190,35 +196,44 @@ def _of_item(each: Any, where: str) -> List[str]:
 
 def without_aliases(document: Document, aliases: Mapping[str, str]) -> Document:
     """A document in which agents that a map names aliases of one person are one agent; all others stay as they are."""
-    agents: Dict[str, Dict[Attribute, None]] = {}
-    for each in every(document):
-        if each.kind == "agent" and each.id is not None:
-            agents.setdefault(each.id, {}).update(dict.fromkeys(each.attributes))
-    named = {iri: name for iri, found in agents.items() for name in (_name_behind(found, aliases),) if name is not None}
-    target: Dict[str, str] = {}
-    for iri, found in agents.items():
-        for name in set(named.values()):
-            if iri in named or name in _texts(found):
-                target.setdefault(name, "") if iri in named else target.update({name: iri})
-    renamed = {iri: target.get(name) or _iri_for(name, iri) for iri, name in named.items()}
-    together: Dict[str, Dict[Attribute, None]] = {}
-    for iri, new in renamed.items():
-        kept = {(name, value): None for name, value in agents[iri] if not _is_alias(name, value, aliases)}
-        together.setdefault(new, dict(agents.get(new, {}))).update(kept)
-        together[new].update(_canonical(agents[iri], named[iri]))
+    merging = _Merging(document, aliases)
+    return changed(document, merging.changed)
 
-    def change(statements: Iterable[Statement]) -> Iterator[Statement]:
+
+class _Merging:
+    """Which agents are one person, and what is said of that one."""
+
+    def __init__(self, document: Document, aliases: Mapping[str, str]) -> None:
+        agents: Dict[str, Dict[Attribute, None]] = {}
+        for each in every(document):
+            if each.kind == "agent" and each.id is not None:
+                agents.setdefault(each.id, {}).update(dict.fromkeys(each.attributes))
+        persons = {iri: name for iri, found in agents.items() for name in (_name_behind(found, aliases),) if name}
+        known = {name: iri for iri, found in agents.items() if iri not in persons for name in _texts(found)}
+        self._aliases = aliases
+        self._renamed: Dict[str, str] = {}
+        self._together: Dict[str, Dict[Attribute, None]] = {}
+        for iri, name in persons.items():
+            target = known.setdefault(name, _iri_for(name, iri))
+            self._renamed[iri] = target
+            self._join(target, agents.get(target, {}), agents[iri], name)
+
+    def _join(self, target: str, own: Mapping[Attribute, None], other: Mapping[Attribute, None], person: str) -> None:
+        said = self._together.setdefault(target, dict(own))
+        for name, value in other:
+            alias = _is_personal(name) and not name.endswith("email")
+            said[(name, Literal(person)) if alias else (name, value)] = None
+
+    def changed(self, statements: Iterable[Statement]) -> Iterator[Statement]:
         said: Set[str] = set()
         for each in statements:
-            new = _renamed(each, renamed)
-            if new.kind == "agent" and new.id in together:
+            new = _renamed(each, self._renamed)
+            if new.kind == "agent" and new.id in self._together:
                 if new.id in said:
                     continue
                 said.add(new.id)
-                new = new._replace(attributes=tuple(together[new.id]))
+                new = new._replace(attributes=tuple(self._together[new.id]))
             yield new
-
-    return changed(document, change)
 
 
 def _texts(attributes: Iterable[Attribute]) -> Set[str]:
@@ -229,27 +244,24 @@ def _name_behind(attributes: Iterable[Attribute], aliases: Mapping[str, str]) ->
     return next((aliases[text] for text in sorted(_texts(attributes)) if text in aliases), None)
 
 
-def _is_alias(name: str, value: Any, aliases: Mapping[str, str]) -> bool:
-    return _is_personal(name) and not name.endswith("email") and isinstance(value, Literal) and value.text in aliases
-
-
-def _canonical(attributes: Iterable[Attribute], person: str) -> Dict[Attribute, None]:
-    """The names of an agent, with the person's name in place of each."""
-    names = (name for name, _ in attributes if _is_personal(name) and not name.endswith("email"))
-    return {(name, Literal(person)): None for name in names}
-
-
 def _iri_for(name: str, iri: str) -> str:
     """The identifier of a person, in the scheme of one of their others."""
     base, found, _ = iri.partition(_PERSON)
     if found:
         return base + iris.person(name)
-    return user(Person(name, "")) if iri.startswith(NAMESPACE + "User?") else iri[: len(iri) - len(_last(iri))] + quote(name, safe="")
+    return (
+        user(Person(name, ""))
+        if iri.startswith(NAMESPACE + "User?")
+        else iri[: len(iri) - len(_last(iri))] + quote(name, safe="")
+    )
 
 
 def _renamed(each: Statement, names: Mapping[str, str]) -> Statement:
-    arguments: Tuple[Optional[str], ...] = tuple(names.get(value, value) if value else value for value in each.arguments)
+    arguments: Tuple[Optional[str], ...] = tuple(
+        names.get(value, value) if value else value for value in each.arguments
+    )
     attributes = tuple(
-        (name, Ref(names.get(value.iri, value.iri)) if isinstance(value, Ref) else value) for name, value in each.attributes
+        (name, Ref(names.get(value.iri, value.iri)) if isinstance(value, Ref) else value)
+        for name, value in each.attributes
     )
     return Statement(each.kind, names.get(each.id, each.id) if each.id else each.id, arguments, attributes)

@@ -129,9 +129,7 @@ def artifact_records(run: Run, experiment: Experiment, found: Iterable[Artifact]
         yield {**about, "generated": {values.bounded_name(path): wire(marked)}}
 
 
-def model_records(
-    model: LoggedModel, run: Known, text: Optional[str], found: Iterable[Artifact]
-) -> Iterator[Record]:
+def model_records(model: LoggedModel, run: Known, text: Optional[str], found: Iterable[Artifact]) -> Iterator[Record]:
     """A logged model that a run made, and its files."""
     about = {"kind": "workflow", "wf": execution(run.experiment, run.run_id), "op": "add"}
     yield {**about, "generated": {values.bounded_name(model.name or "model"): model_value(model, text)}}

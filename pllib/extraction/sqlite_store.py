@@ -126,7 +126,9 @@ class SqliteStore:
         if not {"inputs", "datasets"} <= set(self._columns):
             return {}
         inputs = [row for row in self._of("inputs", "destination_id", ids) if row["source_type"] == "DATASET"]
-        known = {row["dataset_uuid"]: row for row in self._of("datasets", "dataset_uuid", _distinct(inputs, "source_id"))}
+        known = {
+            row["dataset_uuid"]: row for row in self._of("datasets", "dataset_uuid", _distinct(inputs, "source_id"))
+        }
         tags = defaultdict(dict)  # type: Dict[str, Tags]
         for row in self._of("input_tags", "input_uuid", _distinct(inputs, "input_uuid")):
             tags[row["input_uuid"]][row["name"]] = row["value"]
@@ -162,7 +164,9 @@ class SqliteStore:
     def logged_models(self, experiment: Experiment) -> Iterator[LoggedModel]:
         if "logged_models" not in self._columns:
             return
-        for row in self._rows("logged_models", "experiment_id", int(experiment.id), order="creation_timestamp_ms, model_id"):
+        for row in self._rows(
+            "logged_models", "experiment_id", int(experiment.id), order="creation_timestamp_ms, model_id"
+        ):
             identifier = row["model_id"]
             yield LoggedModel(
                 identifier,
@@ -230,7 +234,10 @@ class SqliteStore:
 
     def _schema(self) -> Dict[str, Set[str]]:
         tables = [row[0] for row in self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {name: {row[0] for row in self._database.execute("SELECT name FROM pragma_table_info(?)", (name,))} for name in tables}
+        return {
+            name: {row[0] for row in self._database.execute("SELECT name FROM pragma_table_info(?)", (name,))}
+            for name in tables
+        }
 
     def _ask(self, query: str, values: Sequence[Any] = ()) -> List[Row]:
         try:
