@@ -1,4 +1,4 @@
-"""``pllib extract``, ``load``, ``save``, ``merge``, ``transform``, ``statistics``: chained in one command line (``pllib.extraction.commands``)."""
+"""``pllib extract``, ``load``, ``save``, …, chained in one command line: ``pllib.extraction.commands``, which loads when it is meant."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
     pllib extract --repository_path code --mlflow_url http://127.0.0.1:5000 transform --use_pseudonyms save --output result --format json
 
-Documents go from command to command: ``extract`` and ``load`` add some, ``merge`` makes one of all, the others pass them on. ``pllib --config
-FILE.yaml`` runs the chain in a file, ``pllib --validate FILE.yaml`` checks it.
+Documents go from command to command: ``extract`` and ``load`` add some, ``merge`` makes one of all, the others pass them on.
+``pllib --config FILE.yaml`` runs the chain in a file, ``pllib --validate FILE.yaml`` checks it.
 
 Exit codes: 0 done; 1 something cannot be read, written or sent; 2 the command line or the file is wrong.
 """

@@ -160,11 +160,11 @@ def iso(milliseconds: Optional[int]) -> Optional[str]:
 
 
 def printable(text: str) -> str:
-    """A text that files can hold: bytes that were no UTF-8 become escapes, control characters that XML has no form for are left out."""
+    """A text that files can hold: bytes that were no UTF-8 become escapes; characters that XML has no form for are left out."""
     if not text.isascii():
         text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return (
-        text
-        if text.isprintable()
-        else "".join(each for each in text if each in "\t\n\r" or (each >= " " and each not in "\ufffe\uffff"))
-    )
+    return text if text.isprintable() else "".join(filter(_is_kept, text))
+
+
+def _is_kept(letter: str) -> bool:
+    return letter in "\t\n\r" or (letter >= " " and letter not in "\ufffe\uffff")

@@ -14,7 +14,7 @@ def loads(text: str, where: str) -> Any:
         ExtractionError: it is none, or PyYAML is not installed.
     """
     try:
-        import yaml
+        import yaml  # type: ignore[import-untyped,unused-ignore]
     except ImportError as error:
         raise ExtractionError(f"{where}: reading YAML needs PyYAML: pip install 'pllib[mlflow]'") from error
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
