@@ -17,14 +17,14 @@ class Kept:
 
     def __init__(self, statements: Iterable[Statement]) -> None:
         self._first: List[Statement] = []
-        self._file: Optional[IO[str]] = None
+        self._file: Optional[IO[bytes]] = None
         for each in statements:
             if len(self._first) < IN_MEMORY:
                 self._first.append(each)
             else:
                 if self._file is None:
-                    self._file = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n")  # noqa: SIM115 - ends with this
-                self._file.write(encode(each) + "\n")
+                    self._file = tempfile.TemporaryFile()  # noqa: SIM115 - ends with this
+                self._file.write(encode(each).encode("utf-8", "surrogatepass") + b"\n")
 
     def __iter__(self) -> Iterator[Statement]:
         yield from self._first
@@ -38,7 +38,7 @@ class Kept:
             place = self._file.tell()
             if not lines:
                 return
-            yield from map(decode, lines)
+            yield from (decode(line.decode("utf-8", "surrogatepass")) for line in lines)
 
 
 class Again:
