@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from typing import IO, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from ..prov.model import KINDS, STANDARD_NAMESPACES, Attribute, Bundle, Document, Statement
@@ -23,7 +24,8 @@ class Kept:
                 self._first.append(each)
             else:
                 if self._file is None:
-                    self._file = tempfile.TemporaryFile()  # noqa: SIM115 - ends with this
+                    self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this
+                    weakref.finalize(self, self._file.close)
                 self._file.write(encode(each).encode("utf-8", "surrogatepass") + b"\n")
 
     def __iter__(self) -> Iterator[Statement]:
