@@ -11,19 +11,22 @@ import os
 import subprocess
 import sys
 import sysconfig
-import tomllib
 import venv
 from pathlib import Path
 
 import pytest
+import tomllib
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 MLFLOW = "3.17.2"
 NEEDS = (
-    f"mlflow-skinny=={MLFLOW}", "sqlalchemy==2.1.9", "alembic==1.20.1", "mako==1.4.3", "flask==3.1.3", "flask-cors==6.0.5", "werkzeug==3.1.9",
-    "blinker==1.9.0", "itsdangerous==2.2.0", "cachetools==7.3.2", "databricks-sdk==0.156.0", "gitpython==3.2.1", "gitdb==4.0.12", "smmap==5.0.3",
+    f"mlflow-skinny=={MLFLOW}",
+    "sqlalchemy==2.1.9", "alembic==1.20.1", "mako==1.4.3", "flask==3.1.3", "flask-cors==6.0.5", "werkzeug==3.1.9", "blinker==1.9.0",
+    "itsdangerous==2.2.0", "cachetools==7.3.2", "databricks-sdk==0.156.0", "gitpython==3.2.1", "gitdb==4.0.12", "smmap==5.0.3",
     "google-auth==2.62.2", "pyasn1==0.6.5", "pyasn1-modules==0.4.2", "importlib-metadata==9.1.0", "opentelemetry-proto==1.45.2",
-    "opentelemetry-sdk==1.45.2", "opentelemetry-semantic-conventions==0.66b2", "protobuf==7.36.2", "python-dotenv==1.2.4", "sqlparse==0.6.1",
+    "opentelemetry-sdk==1.45.2", "opentelemetry-semantic-conventions==0.66b2", "protobuf==7.36.2", "python-dotenv==1.2.4",
+    "sqlparse==0.6.1", "aiohttp==3.14.5", "aiosignal==1.4.0", "aiohappyeyeballs==2.7.1", "yarl==1.25.1", "frozenlist==1.8.0",
+    "multidict==7.2.1", "propcache==0.5.4",
 )  # fmt: skip
 SECONDS = 400
 
@@ -62,9 +65,10 @@ def _make(home: Path, interpreter: Path, shared: list[Path]) -> None:
     target = home / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     for path in shared:
         (target / path.name).symlink_to(path)
-    command = [sys.executable, "-m", "pip", "--python", str(interpreter), "install", "--quiet", "--no-deps", "--disable-pip-version-check"]  # fmt: skip
+    command = [sys.executable, "-m", "pip", "--python", str(interpreter), "install"]
+    options = ["--quiet", "--no-deps", "--disable-pip-version-check"]
     try:
-        done = subprocess.run([*command, *NEEDS], capture_output=True, text=True, timeout=SECONDS)
+        done = subprocess.run([*command, *options, *NEEDS], capture_output=True, text=True, timeout=SECONDS)
     except subprocess.TimeoutExpired as error:
         raise Missing(f"the packages did not come within {SECONDS} s") from error
     if done.returncode:

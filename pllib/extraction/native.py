@@ -7,7 +7,7 @@ file revision     state of it, version the commit that made it
 the tree          data ``git:{repository}``, key ``.``, version the commit
 experiment        workflow of its name; run: execution of it with the run's id
 deletion          activity ``deletion/{id of what was deleted}``
-registered model  data ``mlflow-registry:{where}``, key its name; version: a state of it
+registered model  data ``mlflow-registry:{where}``, key its name; a version is a state of it
 ================  =======================================================================================
 
 All else as ``pllib.mlflow.naming`` has it.
@@ -228,25 +228,10 @@ class NativeMapper(Mapper):
 
     def registered_model(self, store: TrackingStore, model: RegisteredModel, links: Links) -> Iterator[Statement]:
         registry = naming.registry_store(links.where)
-        found = Gathered(self._base)
-        reference = iris.data(registry, model.name)
-        found.classes(reference, "provlake:DataReference")
-        found.text(reference, "prov:value", model.name)
-        found.text(reference, "provlake:key", model.name)
-        found.link(reference, "provlake:store", iris.store(registry))
-        about = {"description": model.description, "created": iso(model.created), **model.tags}
-        found.text(reference, "provlake:metadata", _json({name: text for name, text in about.items() if text}), _JSON)
-        for alias, version in model.aliases.items():
-            given = naming.alias(registry, model.name, alias, version)
-            self._data(found, registry, given.path, version)
-            found.link(
-                iris.data(registry, given.path, version),
-                "prov:wasDerivedFrom",
-                iris.data(registry, model.name, version),
-            )
-        yield from self._flushed(found)
-        for version_ in model.versions:
-            yield from self._version(registry, version_, links)
+        yield from self._converted([*records.registered(registry, model)], registry)[0]
+        for version in model.versions:
+            yield from self._version(registry, version, links)
+        yield from self._converted([*records.pointed(registry, model)], registry)[0]
 
     def _version(self, registry: str, version: ModelVersion, links: Links) -> Iterator[Statement]:
         state = iris.data(registry, version.name, version.version)
@@ -254,23 +239,24 @@ class NativeMapper(Mapper):
             yield from self._deleted(state, [state], version.updated)
             return
         source = links.source(version)
-        record = records.registration(registry, version, source)
-        conversion = Conversion(records.producer_of(registry))
+        told = [*records.registration(registry, version, source)]
+        yield from self._converted(told, registry)[0]
         found = Gathered(self._base)
-        facts = conversion.facts(record)
-        found.add(fact for fact in facts if fact.text != conversion.process)
-        task = f"execution/{record['wf']}/{record['id']}"
-        found.text(task, "prov:startedAtTime", iso(version.created))
-        if source is not None:
-            made_of = records.wire(source)
-            found.link(
-                state, "prov:wasDerivedFrom", iris.data(made_of["store"], made_of["key"], made_of.get("version"))
-            )
+        task = f"execution/{told[0]['wf']}/{records.registration_id(version)}"
         run = links.run(version.run_id)
         if run is not None:
-            found.link(task, "prov:wasInformedBy", f"execution/{records.execution(run.experiment, run.run_id)}")
+            execution = f"execution/{records.execution(run.experiment, run.run_id)}"
+            found.link(task, "prov:wasInformedBy", execution)
+            if source is not None and source.store != naming.MODELS:  # a folder, which the run generated as a whole
+                folder = records.wire(source)
+                found.link(
+                    iris.data(folder["store"], folder["key"], folder["version"]), "prov:wasGeneratedBy", execution
+                )
         if version.user:
-            found.link(task, "prov:wasAssociatedWith", iris.person(version.user))
+            person = iris.person(version.user)
+            found.classes(person, "prov:Person", "provml:Persona")
+            found.text(person, "rdfs:label", version.user)
+            found.link(task, "prov:wasAssociatedWith", person)
         yield from self._flushed(found)
 
     # -- deletions ------------------------------------------------------------------------------------------------

@@ -15,13 +15,17 @@ from ..provml.iris import encode
 from ..references import Data, locate, state_of
 from .mapping import Known
 from .signatures import described, logged_before
-from .tracking import Artifact, Experiment, LoggedModel, ModelVersion, Point, Run
+from .tracking import DELETED_VERSION, Artifact, Experiment, LoggedModel, ModelVersion, Point, RegisteredModel, Run
 
 Json = Any
 Record = Dict[str, Json]
 CHUNK = 1_000
 _GROUP = 200
 _LARGEST = 2**53
+_KILLED = {"type": "mlflow.KILLED", "message": "the run was killed"}
+_SYSTEM = "system/"
+"""Metrics of the machine."""
+_NO_STAGE = (None, "", "None", DELETED_VERSION)
 
 
 def execution(experiment: str, run_id: str) -> str:
@@ -63,7 +67,8 @@ def run_records(run: Run, experiment: Experiment, parent: Optional[str]) -> Iter
     status = naming.FAILED.get(run.status)
     if status is not None and run.ended is not None:
         elapsed = max(run.ended - (run.started or run.ended), 0) * 1_000
-        yield {**about, "op": "end", "t": run.ended * 1_000, "elapsed": elapsed, "status": status}
+        end = {**about, "op": "end", "t": run.ended * 1_000, "elapsed": elapsed, "status": status}
+        yield {**end, "error": _KILLED} if run.status == "KILLED" else end
 
 
 def meta(run: Run) -> Dict[str, Json]:
@@ -86,7 +91,7 @@ def _points(about: Record, name: str, points: List[Point]) -> Iterator[Record]:
             **about,
             "op": "points",
             "series": values.bounded_name(name),
-            "as": "evaluation_measure",
+            **({"telemetry": True} if name.startswith(_SYSTEM) else {"as": "evaluation_measure"}),
             "first": first,
             "steps": _differences([point.step for point in some]),
             "times": _differences([point.time * 1_000 for point in some]),
@@ -144,7 +149,7 @@ def model_records(model: LoggedModel, run: Known, text: Optional[str], found: It
 
 def model_value(model: LoggedModel, text: Optional[str]) -> Json:
     """A logged model as data with what is known of it."""
-    facts: Dict[str, Any] = {"name": model.name, "status": model.status, "model_type": model.model_type}
+    facts: Dict[str, Any] = {"name": model.name, "model_type": model.model_type, "location": model.artifact_location}
     facts.update(described(text))
     facts = {name: fact for name, fact in facts.items() if fact is not None and fact != ""}
     value = wire(naming.logged_model(model.id, facts))
@@ -156,23 +161,52 @@ def _model_hyperparameter(text: str) -> Json:
     return {"$": "value", "v": values.exact(naming.parameter(text)), "as": "model_hyperparameter"}
 
 
-def registration(store: str, version: ModelVersion, used: Optional[Data]) -> Record:
-    """How a version of a registered model came to be, as a task that ends at once."""
-    facts = {"stage": version.stage, "status": version.status, "description": version.description}
-    given = {name: fact for name, fact in facts.items() if fact and fact != "None"}
-    given.update({f"tag.{name}": text for name, text in version.tags.items()})
-    record: Record = {
-        "op": "end",
-        "kind": "task",
-        "wf": f"{encode(store)}/{encode(version.name)}",
-        "id": f"register/{encode(version.version)}",
-        "t": (version.created or 0) * 1_000,
-        "status": "finished",
-        "generated": {"version": wire(naming.model_version(store, version.name, version.version, given))},
-    }
-    if used is not None:
-        record["used"] = {"model": wire(used)}
-    return record
+def registered(store: str, model: RegisteredModel) -> Iterator[Record]:
+    """A registered model, whose execution all that is done with it is part of."""
+    about = {"description": model.description, **model.tags}
+    yield from _event(_of_model(store, model.name), model.created, {}, {}, about)
+
+
+def registration(store: str, version: ModelVersion, source: Optional[Data]) -> Iterator[Record]:
+    """How a version of a registered model came to be."""
+    given = {"source": version.source, "run_id": version.run_id, "model_id": version.model_id}
+    facts = {name: fact for name, fact in given.items() if fact}
+    made = naming.model_version(store, version.name, version.version, facts)
+    about = {**_of_model(store, version.name), "kind": "task", "id": registration_id(version)}
+    used = {"source": wire(source)} if source is not None else {}
+    meta = {"description": version.description, **version.tags}
+    yield from _event(about, version.created, used, {"version": wire(made)}, meta)
+
+
+def registration_id(version: ModelVersion) -> str:
+    return f"register/{encode(version.version)}"
+
+
+def pointed(store: str, model: RegisteredModel) -> Iterator[Record]:
+    """What aliases and stages point to. MLflow does not keep since when: not before version and model were last changed."""
+    changed = {version.version: max(version.created or 0, version.updated or 0) for version in model.versions}
+    aliases = [(alias, version) for alias, version in model.aliases.items() if version in changed]
+    aliases += [(version.stage, version.version) for version in model.versions if version.stage not in _NO_STAGE]
+    for alias, version in aliases:
+        moment = max(changed[version], model.updated or 0)
+        about = {**_of_model(store, model.name), "kind": "task", "id": f"alias/{encode(f'{alias}-{moment * 1_000}')}"}
+        used = {"version": wire(naming.model_version(store, model.name, version))}
+        made = naming.alias(store, model.name, str(alias), f"{version}-{moment * 1_000}")
+        yield from _event(about, moment, used, {"alias": wire(made)}, {})
+
+
+def _of_model(store: str, name: str) -> Record:
+    return {"kind": "workflow", "wf": f"{encode(values.bounded_name(store))}/{encode(values.bounded_name(name))}"}
+
+
+def _event(
+    about: Record, time: Optional[int], used: Record, generated: Record, meta: Mapping[str, Any]
+) -> Iterator[Record]:
+    """Something that was done at one moment."""
+    at = {**about, "t": (time or 0) * 1_000}
+    said = {values.bounded_name(name): values.exact(value) for name, value in meta.items() if value}
+    yield {**at, "op": "begin", "used": used, **({"meta": said} if said else {})}
+    yield {**at, "op": "end", "elapsed": 0, "status": "finished", "generated": generated}
 
 
 def _below(location: Optional[str], path: str) -> str:

@@ -48,7 +48,7 @@ FAILED = {"FAILED": "failed", "KILLED": "failed", "FINISHED": "finished"}
 
 _RUN_ROOT = re.compile(r"(?:^|/)([0-9a-f]{32})/artifacts(?:/|$)")
 _MODEL_ROOT = re.compile(r"(?:^|/)models/(m-[0-9a-f]{32})/artifacts(?:/|$)")
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z")
+_INTEGER = re.compile(r"(?:0|-?[1-9][0-9]{0,17})\Z")
 
 
 def parameter(text: Any) -> Union[str, int, float, bool]:
@@ -139,7 +139,7 @@ def artifact(uri: str, run_id: Optional[str], size: Optional[int] = None) -> Dat
 
     On this machine it is a file with the states that files have; elsewhere its state is that of its run.
     """
-    scheme, sign, rest = uri.partition(":")
+    scheme, sign, _ = uri.partition(":")
     if not sign or scheme == "file" or len(scheme) == 1:
         return Data(local_path(uri), None, None, None, None)
     if scheme == ARTIFACTS:

@@ -16,7 +16,7 @@ _REMEMBERED = 100_000
 """Names that are kept at a time, so that a document of any length can be written in bounded memory."""
 _SPLIT = re.compile(r"(?s)(.*[#/:])([^#/:]*)")
 _LAST_PART = re.compile(r"(?s)(.*[#/:=&?])(.+)")
-_ESCAPE = re.compile(r"_x(0[0-9A-F]{4,5}|10[0-9A-F]{4}|[0-9A-F]{4})_")
+_ESCAPE = re.compile(r"_x([0-9A-CEF][0-9A-F]{3}|D[0-7][0-9A-F]{2}|[1-9A-F][0-9A-F]{4}|10[0-9A-F]{4})_")
 _IN_ESCAPE = re.compile(r".?%|%.", re.DOTALL)
 """The end of an IRI that is cut within ``%2F``; what remains is none."""
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*")
