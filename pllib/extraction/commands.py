@@ -159,18 +159,26 @@ def _help(command: str) -> str:
 
 def _extract(documents: Documents, options: Options) -> Documents:
     yield from documents
+    yield extracted(options)
+
+
+def extracted(options: Options) -> Document:
+    """The document of what the options of ``extract`` name; what could not be read is told on stderr.
+
+    Raises:
+        ExtractionError, ConfigurationError: one of them cannot be read, or an option is wrong.
+    """
+    mapper = _mapper(options)
     progress = Steps("pllib extract", sys.stderr)
-    extraction = Extraction(
-        options.get("repository_path"), options.get("mlflow_url"), _mapper(options), progress.update
-    )
-    namespaces = {**extraction.namespaces, **(_VOCABULARIES if options.get("ids") != "mlflow2prov" else {})}
+    extraction = Extraction(options.get("repository_path"), options.get("mlflow_url"), mapper, progress.update)
+    namespaces = {**extraction.namespaces, **(_VOCABULARIES if isinstance(mapper, NativeMapper) else {})}
     try:
         statements = Kept(extraction.statements())
     finally:
         progress.end()
     for problem in dict.fromkeys(extraction.problems):
         print(f"pllib extract: {problem}", file=sys.stderr)
-    yield Document(namespaces=namespaces, statements=statements)
+    return Document(namespaces=namespaces, statements=statements)
 
 
 def _mapper(options: Options) -> Mapper:

@@ -14,6 +14,7 @@ import pytest
 from lxml import etree
 
 from bench.projects import tracking_store
+from pllib import extraction
 from pllib import prov as documents
 from pllib.extraction import stream
 from pllib.extraction.people import pseudonym
@@ -433,3 +434,11 @@ def test_yaml_without_pyyaml(chain: Run, tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "c.yaml").write_text(json.dumps([{"merge": None}]))
     monkeypatch.setitem(sys.modules, "yaml", None)
     assert "needs PyYAML: pip install 'pllib[mlflow]'" in chain("--config", "c.yaml", code=2)
+
+
+def test_from_python(project: list[str]) -> None:
+    found = extraction.document(project[1], project[3], ids="mlflow2prov")
+    assert documents.validate(found) == []
+    assert len([each for each in ids(found.statements, "entity") if each.startswith("Run?")]) == 2
+    with pytest.raises(extraction.ExtractionError, match="say what is to be extracted"):
+        extraction.document()
