@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 os.environ["PYTHONPATH"] = str(CHECKOUT)
 
-from bench import capture, latency, pipeline, points, prov_documents, queues, telemetry  # noqa: E402 - after the path
+from bench import capture, extraction, latency, pipeline, points, prov_documents, queues, telemetry  # noqa: E402 - after the path
 from bench.measures import Measure, table  # noqa: E402
 
 
@@ -74,6 +74,9 @@ def main(what: list[str]) -> int:
     if "documents" in what:
         say("PROV documents …")
         measures += prov_documents.documents()
+    if "extraction" in what:
+        say("extraction …")
+        measures += extraction.extraction()
     if not what:
         measures += _pipeline()
     machine = f"{platform.platform()}, {os.cpu_count()} processors, Python {platform.python_version()}"

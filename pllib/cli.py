@@ -11,7 +11,14 @@ import os
 import sys
 from typing import Any, Dict, List, Optional, Sequence
 
-from . import openlineage_commands, prospective_commands, runs_commands, spool_commands, store_commands
+from . import (
+    extraction_commands,
+    openlineage_commands,
+    prospective_commands,
+    runs_commands,
+    spool_commands,
+    store_commands,
+)
 from ._version import __version__
 from .command_line import add_command, print_table
 from .errors import ConfigurationError, PllibError
@@ -20,8 +27,8 @@ from .query_options import add_query_options, query_client
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Runs one command; the exit code."""
-    parser = _parser("".join(sys.argv[1:2] if arguments is None else arguments[:1]))
-    chosen = parser.parse_args(arguments)
+    given = extraction_commands.as_command(sys.argv[1:] if arguments is None else arguments)
+    chosen = _parser("".join(given[:1])).parse_args(given)
     try:
         return int(chosen.run(chosen))
     except BrokenPipeError:
@@ -55,6 +62,7 @@ def _parser(what: str) -> argparse.ArgumentParser:
     prospective_commands.add_commands(commands)
     store_commands.add_commands(commands)
     openlineage_commands.add_commands(commands)
+    extraction_commands.add_commands(commands)
     if what == "crate":
         from .documents.crate_commands import add as add_crate
 

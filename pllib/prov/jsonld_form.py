@@ -37,7 +37,7 @@ _QNAME = XSD + "QName"
 
 def write(document: Document, out: TextIO) -> None:
     """Writes a document; its statements are read once, in order, and not kept."""
-    names = Names(document.namespaces)
+    names = Names(_with_prefixes(document.namespaces))
     out.write('{"@graph": [')
     comma = write_items(document, names, out, "")
     for bundle in document.bundles:
@@ -48,7 +48,7 @@ def write(document: Document, out: TextIO) -> None:
 
 def bundle_item(bundle: Bundle, names: Names) -> str:
     out = StringIO()
-    inner = Names(bundle.namespaces, names)
+    inner = Names(_with_prefixes(bundle.namespaces), names)
     out.write(f'\n{{"@type": "Bundle", "@id": {dumps(inner.short(bundle.id or ""))}, "@graph": [')
     write_items(bundle, inner, out, "")
     out.write(f'], "@context": {dumps([inner.declared] if inner.declared else [])}}}')
@@ -58,6 +58,14 @@ def bundle_item(bundle: Bundle, names: Names) -> str:
 def end(names: Names) -> str:
     """What stands after the items: the context, when all namespaces are known. A reader must not rely on the order of members."""
     return f'\n], "@context": {dumps([declared_in(names), CONTEXT])}}}\n'
+
+
+def _with_prefixes(namespaces: Mapping[str, str]) -> Dict[str, str]:
+    """Namespaces of which the default one has a prefix: without it ``value`` would be PROV's, and ``Run?id=1`` relative to the document."""
+    free = "default"
+    while free in namespaces:
+        free += "_"
+    return {prefix or free: iri for prefix, iri in namespaces.items()}
 
 
 def declared_in(names: Names) -> Dict[str, str]:

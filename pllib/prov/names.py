@@ -15,6 +15,8 @@ GENID = "https://w3id.org/pllib/.well-known/genid/"
 _REMEMBERED = 100_000
 """Names that are kept at a time, so that a document of any length can be written in bounded memory."""
 _SPLIT = re.compile(r"(?s)(.*[#/:])([^#/:]*)")
+_LAST_PART = re.compile(r"(?s)(.*[#/:=&?])(.+)")
+_ESCAPE = re.compile(r"_x([0-9A-CEF][0-9A-F]{3}|D[0-7][0-9A-F]{2}|[1-9A-F][0-9A-F]{4}|10[0-9A-F]{4})_")
 _IN_ESCAPE = re.compile(r".?%|%.", re.DOTALL)
 """The end of an IRI that is cut within ``%2F``; what remains is none."""
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*")
@@ -36,6 +38,8 @@ class Names:
         self, declared: Mapping[str, str], outer: Optional[Names] = None, local: Optional[Pattern[str]] = None
     ) -> None:
         self._local = local
+        # Only a format in which a local name cannot be empty may have no name for an IRI.
+        self._end = re.compile(rf"(?:{local.pattern})\Z") if local is not None and not local.fullmatch("") else None
         self.declared: Dict[str, str] = dict(declared)
         for prefix, iri in self.declared.items():
             if prefix and not _PREFIX.fullmatch(prefix):
@@ -87,6 +91,8 @@ class Names:
             if self._local is None:
                 return "_", iri[len(BLANK) :]
             iri = GENID + iri[len(BLANK) :]
+        if self._local is not None and self._end is not None and not _has_end(iri, self._end):
+            iri = _with_end(iri, self._local)
         for space in _beginnings(iri):
             prefix = self._prefixes.get(space)
             if prefix is not None and self._fits(prefix, iri[len(space) :]):
@@ -109,6 +115,34 @@ class Names:
             return split[1]
         ends = (end for end in range(len(iri) + 1) if not _IN_ESCAPE.fullmatch(iri[max(end - 2, 0) : end]))
         return next((iri[:end] for end in ends if self._fits("ns", iri[end:])), iri)
+
+
+def _has_end(iri: str, end: Pattern[str]) -> bool:
+    """Whether an IRI ends in a local name that is cut off at no ``%2F``, and none of it looks like an escape."""
+    found = None if _ESCAPE.search(iri) else end.search(iri)
+    while found is not None and _IN_ESCAPE.fullmatch(iri[max(found.start() - 2, 0) : found.start()]):
+        found = end.search(iri, found.start() + 1)
+    return found is not None
+
+
+def _with_end(iri: str, local: Pattern[str]) -> str:
+    """An IRI none of whose ends is a local name, with an escape (``_x0031_`` for ``1``) so that one is.
+
+    XML can write no IRI that ends in ``/1`` in any other way.
+    """
+    iri = _ESCAPE.sub(lambda found: f"_x005F_{found[0][1:]}", iri)
+    split = _LAST_PART.fullmatch(iri)
+    start = len(iri) - (3 if iri[-3:-2] == "%" else 1)
+    if split is not None and local.fullmatch("_" + split[2]):
+        start = len(split[1])
+    if local.fullmatch(iri[start:]):
+        return iri
+    return f"{iri[:start]}_x{ord(iri[start]):04X}_{iri[start + 1 :]}"
+
+
+def without_escapes(iri: str) -> str:
+    """What an IRI was before escapes were put into it."""
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), iri) if "_x" in iri else iri
 
 
 def unnamed(iri: str) -> str:

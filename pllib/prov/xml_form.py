@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 from ..provml.vocabulary import PROV, XSD
 from .errors import DocumentError
 from .model import KINDS, LANG_STRING, XSD_STRING, Attribute, Bundle, Document, Literal, Ref, Statement, Value
-from .names import Names, iris_of, names_of, unnamed
+from .names import Names, iris_of, names_of, unnamed, without_escapes
 
 END = "</prov:document>\n"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -275,4 +275,4 @@ def _expanded(name: Optional[str], node: _Node) -> Optional[str]:
     if not space:
         raise DocumentError(f"the prefix of {name[:200]!r} is not declared", node.where)
     space = XSD if space == _XSD else space
-    return unnamed(space + (local if colon else name))
+    return unnamed(without_escapes(space + (local if colon else name)))
