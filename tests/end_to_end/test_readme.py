@@ -15,7 +15,7 @@ def blocks(path: str) -> list[str]:
 
 
 def test_the_readme_s_code_runs_and_its_questions_are_answered(lab):
-    (code,) = blocks("README.md")
+    code = "\n".join(blocks("README.md"))
     for name in ("raw.npz", "train.npz", "model.pkl"):
         (lab.folder / name).write_bytes(name.encode())
     code = code.replace("scratch", f"scratch-{lab.mark}").replace("    ...\n", "    pass\n")
@@ -29,6 +29,12 @@ def test_the_readme_s_code_runs_and_its_questions_are_answered(lab):
         f'FILTER(CONTAINS(STR(?m), "{lab.mark}")) }}'
     )
     assert [float(row["v"]) for row in evaluations] == [0.25]
+    (run,) = lab.select(
+        "SELECT DISTINCT ?v ?least { ?s a provlake:Series ; prov:value ?v ; provlake:minimum ?least . "
+        "?s prov:wasGeneratedBy/provlake:isPartOf ?run . "
+        f'?run prov:used ?d . FILTER(CONTAINS(STR(?d), "{lab.folder.name}")) }}'
+    )
+    assert float(run["v"]) == float(run["least"]) == 0.1
 
 
 def test_the_readme_is_short():
