@@ -46,6 +46,7 @@ class StoreClient:
         self, address: StoreAddress, timeout: float = 30.0, transport: Optional[httpx.AsyncBaseTransport] = None
     ) -> None:
         self.query_url = address.query_url
+        self._graph_url = address.graph_url
         self._timed_url = address.query_url_within(timeout)
         self.timeout = timeout
         limits = httpx.Limits(max_connections=32, max_keepalive_connections=16)
@@ -114,7 +115,7 @@ class StoreClient:
         query.
         """
         headers = {"Accept": N_TRIPLES}
-        graph = self._http.build_request("GET", f"{self.query_url.rpartition('/')[0]}/store?default", headers=headers)
+        graph = self._http.build_request("GET", self._graph_url, headers=headers)
         headers = {**headers, "Content-Type": "application/sparql-query; charset=utf-8"}
         query = self._http.build_request("POST", self.query_url, content=_EVERYTHING, headers=headers)
         try:
