@@ -2,7 +2,10 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-seismic test test-torch faults check bench up down clean
+STORE_TESTS := tests/end_to_end tests/integration/test_lineage_rest.py tests/integration/test_query_rest.py \
+	tests/integration/test_query_sparql.py tests/integration/test_query_client.py tests/integration/test_exports.py \
+	tests/integration/test_analyses_digits.py -k rdf4j
+.PHONY: help demo demo-seismic test test-stores test-torch faults check bench up down clean
 MAKEFLAGS += --no-print-directory
 
 ARGS ?=
@@ -32,6 +35,11 @@ test:  ## all tests, three files at a time; ARGS are pytest's (-n0: one at a tim
 	$(need_python)
 	$(prepare) test
 	@$(PYTHON) -m pytest -n 3 --dist loadfile $(ARGS)
+
+test-stores:  ## the suites that ask a store, on a SPARQL 1.1 server that is neither Oxigraph nor Fuseki (RDF4J; needs Java and Maven)
+	$(need_python)
+	$(prepare) test
+	@PLLIB_TEST_STORES=rdf4j $(PYTHON) -m pytest $(STORE_TESTS) $(ARGS)
 
 test-torch:  ## a PyTorch training as a run, with PyTorch in an environment of its own (.venv-torch, several gigabytes)
 	$(need_python)

@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy import arguments, commands, queue
+from deploy import arguments, commands, move, queue, stores
 from deploy.backup import backup
 from deploy.errors import DeployError, UsageError
 from deploy.plan import Ports, Settings
 from deploy.restore import into_folder, into_services
+from edge.stores import DEFAULT_KIND
 
 
 def main(given: list[str] | None = None) -> int:
@@ -33,7 +34,9 @@ def _up(asked: argparse.Namespace, data: Path) -> int:
         data=data,
         ports=Ports(asked.tracker_port, asked.manager_port, asked.query_port, asked.store_port),
         base=asked.base,
+        store=asked.store,
         store_url=asked.store_url,
+        store_kind=asked.store_kind,
         queue=asked.queue,
         keep_delivered=asked.keep_delivered,
     )
@@ -53,7 +56,9 @@ def _again(settings: Settings, ready_file: Path | None) -> list[str]:
         "--query-port": ports.query,
         "--store-port": ports.store,
         "--base": settings.base,
+        "--store": settings.store,
         "--store-url": settings.store_url,
+        "--store-kind": settings.store_kind,
         "--queue": settings.queue,
         "--keep-delivered": settings.keep_delivered,
         "--ready-file": ready_file,
@@ -104,19 +109,25 @@ def _drain(asked: argparse.Namespace, data: Path) -> int:
 
 
 def _backup(asked: argparse.Namespace, data: Path) -> int:
-    store = commands.address(data, "store", asked.store_url, "--store-url")
+    store = commands.store_address(data, asked.store_url, asked.store_kind)
     query = data / "query" if not asked.tracker_url else None
     return backup(_path(asked.folder), _tracker(asked, data), store, query, _print)
 
 
 def _restore(asked: argparse.Namespace, data: Path) -> int:
     folder = _path(asked.folder)
+    outside = stores.outside(asked.store_url, asked.store_kind) if asked.store_url else None
     if asked.tracker_url:
-        return into_services(folder, asked.tracker_url, asked.store_url, asked.anyway, _print)
-    oxigraph = None if asked.store_url else commands.find_oxigraph()
-    if asked.store_url:
-        into_services(folder, None, asked.store_url, asked.anyway, _print)
-    return into_folder(folder, data, oxigraph, asked.anyway, _print)
+        return into_services(folder, asked.tracker_url, outside, asked.anyway, _print)
+    own = None if outside else stores.find(asked.store or DEFAULT_KIND, _print)
+    if outside:
+        into_services(folder, None, outside, asked.anyway, _print)
+    return into_folder(folder, data, own, asked.anyway, _print)
+
+
+def _move_store(asked: argparse.Namespace, _data: Path) -> int:
+    source, target = (stores.end_of_move(vars(asked), end) for end in ("from", "to"))
+    return move.move(_path(asked.folder), source, target, asked.anyway, _print)
 
 
 def _tracker(asked: argparse.Namespace, data: Path) -> str:
@@ -137,6 +148,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Path], int]] = {
     "drain": _drain,
     "backup": _backup,
     "restore": _restore,
+    "move-store": _move_store,
 }
 
 

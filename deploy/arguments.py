@@ -7,6 +7,8 @@ import os
 from typing import Any
 from urllib.parse import urlsplit
 
+from edge.stores import DEFAULT_KIND, KINDS
+
 TEACHING = """\
 PLLib on one machine: the store, the manager, the query engine and the tracker, on the loopback interface.
 
@@ -21,6 +23,7 @@ PLLib on one machine: the store, the manager, the query engine and the tracker, 
   python -m deploy drain                  take no more captures, wait until all is delivered
   python -m deploy backup FOLDER          everything, while it runs
   python -m deploy restore FOLDER         into a data folder
+  python -m deploy move-store FOLDER      from one store into another, checked
 
 Then tell your scripts where the tracker is: export PLLIB_URL=http://127.0.0.1:8470
 """
@@ -62,11 +65,23 @@ Exit codes: 0 the backup is whole; 2 it could not be made (FOLDER then holds no 
 RESTORE = """\
 Checks a backup and makes a data folder of it that nothing runs on; `up` starts it. Or gives it to services that run:
 
-  python -m deploy restore FOLDER --data DIR                         the usual way
+  python -m deploy restore FOLDER --data DIR                         the usual way; --store fuseki for that store
   python -m deploy restore FOLDER --data DIR --store-url URL         the graph into that server, the rest into DIR
   python -m deploy restore FOLDER --tracker-url URL --store-url URL  into services that run
 
 Exit codes: 0; 2 when the backup is not whole, or the target holds something and --anyway was not given.
+"""
+
+MOVE_STORE = """\
+Everything of one store into another that runs as well: an export, an import, and a proof that both hold the same. FOLDER
+keeps the export and how far it is; the same command goes on where it was. Nothing is taken from the first store.
+
+  python -m deploy move-store FOLDER --from http://127.0.0.1:8473 --to http://127.0.0.1:3030/pllib --to-kind fuseki
+
+What is written to the first store after the export began is not moved: `drain` first. Credentials are read from the files
+that are named; a file has one line, `basic USER:PASSWORD` or `bearer TOKEN`.
+
+Exit codes: 0 both hold the same; 1 all was sent, and they differ; 2 it could not be done; run it again to go on.
 """
 
 
@@ -90,6 +105,7 @@ def parser() -> argparse.ArgumentParser:
         word.add_argument(
             "--tracker-url", metavar="URL", type=_url, help="the tracker (default: that of the data folder)"
         )
+    _add_move(_word(words, "move-store", "from one store into another, checked", MOVE_STORE))
     return made
 
 
@@ -116,6 +132,7 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         default=os.environ.get("PLLIB_BASE") or None,
         help="what the IRIs of all resources begin with (default: PLLIB_BASE, else the services' own)",
     )
+    _add_store(up, "start this one (default: the one whose data the folder holds, else oxigraph)")
     up.add_argument(
         "--store-url",
         metavar="URL",
@@ -123,6 +140,7 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         default=os.environ.get("PLLIB_STORE_URL") or None,
         help="use this running SPARQL 1.1 server and start none (default: PLLIB_STORE_URL)",
     )
+    _add_kind(up)
     up.add_argument(
         "--queue",
         metavar="URL",
@@ -138,6 +156,35 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         "--ready-file", metavar="FILE", help="a file that is there while all is ready; it holds the addresses as JSON"
     )
     up.add_argument("--detach", action="store_true", help="return once all is ready, and leave it running")
+
+
+def _add_store(word: argparse.ArgumentParser, text: str) -> None:
+    word.add_argument("--store", choices=("oxigraph", "fuseki"), help=text)
+
+
+def _add_kind(word: argparse.ArgumentParser) -> None:
+    word.add_argument(
+        "--store-kind",
+        choices=[*KINDS],
+        default=os.environ.get("PLLIB_STORE_KIND") or DEFAULT_KIND,
+        help="what is at --store-url (default: PLLIB_STORE_KIND, else oxigraph); its other endpoints and credentials: "
+        "PLLIB_STORE_QUERY_URL, …_UPDATE_URL, …_GRAPH_URL, …_CREDENTIALS_FILE, …_CA",
+    )
+
+
+def _add_move(word: argparse.ArgumentParser) -> None:
+    word.add_argument("folder", metavar="FOLDER")
+    for end in ("from", "to"):
+        add = word.add_argument_group(f"the store to move {end}").add_argument
+        add(f"--{end}", metavar="URL", dest=f"{end}_url", required=True, type=_url, help="its root")
+        add(f"--{end}-kind", choices=[*KINDS], default=DEFAULT_KIND, help=f"default {DEFAULT_KIND}")
+        add(f"--{end}-query-url", metavar="URL", default="", help="its query endpoint, where the kind's is not it")
+        add(
+            f"--{end}-graph-url", metavar="URL", default="", help="its graph store endpoint, where the kind's is not it"
+        )
+        add(f"--{end}-credentials-file", metavar="FILE", default="", help="what lets us in")
+        add(f"--{end}-ca", metavar="FILE", default="", help="PEM file of the authorities to trust")
+    word.add_argument("--anyway", action="store_true", help="although the second store holds something")
 
 
 def _add_dead_letters(word: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -165,12 +212,15 @@ def _add_timeout(word: argparse.ArgumentParser) -> None:
 def _add_backup(word: argparse.ArgumentParser) -> argparse.ArgumentParser:
     word.add_argument("folder", metavar="FOLDER")
     word.add_argument("--store-url", metavar="URL", type=_url, help="the store (default: that of the data folder)")
+    _add_kind(word)
     return word
 
 
 def _add_restore(word: argparse.ArgumentParser) -> argparse.ArgumentParser:
     word.add_argument("folder", metavar="FOLDER")
+    _add_store(word, "make a database of this one in the data folder (default: oxigraph)")
     word.add_argument("--store-url", metavar="URL", type=_url, help="put the graph into this running SPARQL 1.1 server")
+    _add_kind(word)
     word.add_argument(
         "--anyway",
         action="store_true",

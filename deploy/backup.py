@@ -18,9 +18,10 @@ from pathlib import Path
 
 from deploy import manifest
 from deploy.errors import BackupUnusable
-from deploy.http_calls import pieces
+from deploy.http_calls import FREE, Access, access_to, pieces
 from deploy.manifest import QUERY, QUEUE, STORE, Manifest, Part
 from deploy.progress import Progress
+from edge.stores import StoreAddress
 
 GZIP_LEVEL = 1
 """The fastest: triples shrink to a tenth even so."""
@@ -29,12 +30,12 @@ TAIL_BYTES = 65_536
 Report = Callable[[str], None]
 
 
-def backup(folder: Path, tracker: str, store: str, query: Path | None, report: Report) -> int:
+def backup(folder: Path, tracker: str, store: StoreAddress, query: Path | None, report: Report) -> int:
     """Writes a whole backup to a folder that is not there yet, or empty; 0 then.
 
     Args:
         tracker: the tracker's address.
-        store: the store's address; `/store` is below it.
+        store: the store's address.
         query: the query engine's data folder, where it is on this machine.
 
     Raises:
@@ -75,27 +76,37 @@ def _queue(folder: Path, tracker: str, report: Report) -> Part:
     last = _write(folder / QUEUE, f"{tracker}/v1/backup", "application/x-ndjson", Progress("queue", "lines", report))
     try:
         end = json.loads(last)
-        counts = dict(end["counts"]) if end["kind"] == "end" else None
-    except (ValueError, KeyError, TypeError):
+        counts = dict(end.get("counts", {})) if end["kind"] == "end" else None  # none, of an empty queue
+    except (ValueError, KeyError, TypeError, AttributeError):
         counts = None
     if counts is None:
         raise BackupUnusable(f"what {tracker} gave of its queue is not whole", "see the tracker's log, and try again")
     return manifest.part_of(folder, QUEUE, counts)
 
 
-def _store(folder: Path, store: str, report: Report) -> Part:
+def _store(folder: Path, store: StoreAddress, report: Report) -> Part:
+    count = write_graph(folder / STORE, store, report)
+    return manifest.part_of(folder, STORE, {"triples": count})
+
+
+def write_graph(path: Path, store: StoreAddress, report: Report) -> int:
+    """Writes a store's default graph to a new file, as compressed N-Triples; how many triples there are.
+
+    Raises:
+        BackupUnusable: what the store gave is not whole. OSError too, and as ``http_calls.call``.
+    """
     progress = Progress("store", "triples", report)
-    last = _write(folder / STORE, f"{store}/store?default", "application/n-triples", progress)
+    last = _write(path, store.graph_url, "application/n-triples", progress, access_to(store))
     if last and not last.endswith(b"."):
-        raise BackupUnusable(f"what {store} gave of its graph is not whole", "see the store's log, and try again")
-    return manifest.part_of(folder, STORE, {"triples": progress.count})
+        raise BackupUnusable(f"what {store.url} gave of its graph is not whole", "see the store's log, and try again")
+    return progress.count
 
 
-def _write(path: Path, url: str, accept: str, progress: Progress) -> bytes:
+def _write(path: Path, url: str, accept: str, progress: Progress, access: Access = FREE) -> bytes:
     """Writes an answer to a file, compressed; its last line. `progress` counts the lines."""
     tail = b""
     with gzip.open(path, "xb", compresslevel=GZIP_LEVEL) as out:
-        for piece in pieces(url, accept):
+        for piece in pieces(url, accept, access):
             out.write(piece)
             tail = (tail + piece)[-TAIL_BYTES:]
             progress.add(piece.count(b"\n"))

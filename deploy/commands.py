@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,14 +13,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from deploy import health, plan, ports, processes, restore, state
-from deploy.errors import FolderInUse, FolderUnusable, NothingRuns, ServerMissing
+from deploy import health, plan, ports, processes, restore, state, stores
+from deploy.errors import FolderInUse, FolderUnusable, NothingRuns
 from deploy.logs import log_path, open_log
 from deploy.plan import Service, Settings
 from deploy.processes import Identity
 from deploy.restarts import RestartPolicy
 from deploy.state import Run
 from deploy.supervisor import TICK_SECONDS, Limits, Supervisor, Surroundings
+from edge.stores import DEFAULT_KIND, StoreAddress
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 """The folder that holds the services' packages; they are started in it."""
@@ -32,31 +32,20 @@ STOP_SECONDS = 60.0
 Report = Callable[[str], None]
 
 
-def find_oxigraph(python: str = sys.executable) -> str:
-    """The store's program: the one beside this Python, else the first on PATH.
-
-    Raises:
-        ServerMissing: there is none.
-    """
-    found = shutil.which("oxigraph", path=str(Path(python).parent)) or shutil.which("oxigraph")
-    if found is None:
-        raise ServerMissing(
-            "the store's program `oxigraph` is neither beside this Python nor on PATH",
-            f"run `{python} -m pip install oxigraph`, or name a running SPARQL 1.1 server with --store-url URL",
-        )
-    return found
-
-
 def up(settings: Settings, report: Report, ready_file: Path | None = None) -> int:
     """Runs the whole stack until it is asked to stop; 0 then. Raises DeployError where it cannot be run."""
-    oxigraph = None if settings.store_url else find_oxigraph()
-    services = plan.services(settings, sys.executable, oxigraph)
+    store = None if settings.store_url else stores.find(stores.kind_for(settings.data, settings.store), report)
+    services = plan.services(settings, sys.executable, store)
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    if store:  # what is set for another one must not lead there
+        environment = {name: text for name, text in environment.items() if not name.startswith("PLLIB_STORE_")}
+    kind = store.kind if store else settings.store_kind
     with state.folder_lock(settings.data):
-        make_folders(plan.folders(settings))
-        return supervise(
-            services, Surroundings(CHECKOUT, settings.data, environment), report, settings.store_url, ready_file
-        )
+        make_folders(plan.folders(settings, store))
+        if store:
+            store.prepare(settings.data)
+        around = Surroundings(CHECKOUT, settings.data, environment)
+        return supervise(services, around, report, settings.store_url, ready_file, store_kind=kind)
 
 
 def make_folders(folders: Sequence[Path]) -> None:
@@ -77,6 +66,7 @@ def supervise(
     store_url: str | None = None,
     ready_file: Path | None = None,
     *,
+    store_kind: str = DEFAULT_KIND,
     policy: RestartPolicy | None = None,
     limits: Limits | None = None,
 ) -> int:
@@ -88,7 +78,7 @@ def supervise(
     _end_leftovers(around.data, report)
     ports.require_free(services)
     urls = plan.addresses(services, store_url)
-    record = _recorder(around.data, urls)
+    record = _recorder(around.data, urls, store_kind)
     supervisor = Supervisor(
         services, around, report, changed=lambda: record("", supervisor), policy=policy, limits=limits
     )
@@ -218,6 +208,19 @@ def address(data: Path, service: str, given: str | None, option: str) -> str:
     return found
 
 
+def store_address(data: Path, url: str | None, kind: str) -> StoreAddress:
+    """Where the store answers: as given, else as the stack on the data folder says.
+
+    Raises:
+        NothingRuns: neither says it.
+        UsageError: the environment says more of it that makes no sense.
+    """
+    run = None if url else running(data)
+    if run is None or all(service.name != "store" for service in run.services):  # an outside one
+        return stores.outside(address(data, "store", url, "--store-url"), run.store_kind if run else kind)
+    return StoreAddress(run.urls["store"], run.store_kind)
+
+
 def status(data: Path, report: Report) -> int:
     """Tells of the launcher and each service. 0 when all are usable, 1 when one is not or nothing runs."""
     run = running(data)
@@ -234,7 +237,7 @@ def status(data: Path, report: Report) -> int:
     return 0 if all_usable else 1
 
 
-def _recorder(data: Path, urls: dict[str, str]) -> Callable[[str, Supervisor], None]:
+def _recorder(data: Path, urls: dict[str, str], store_kind: str) -> Callable[[str, Supervisor], None]:
     """Writes the run record; an empty stage keeps the last one."""
     launcher = processes.identify(os.getpid())
     assert launcher is not None  # noqa: S101  (we are running)
@@ -244,7 +247,7 @@ def _recorder(data: Path, urls: dict[str, str]) -> Callable[[str, Supervisor], N
         last[0] = stage or last[0]
         # A full disk must not end the services that still run.
         with contextlib.suppress(OSError):
-            state.write_run(data, Run(state.host_name(), launcher, last[0], urls, supervisor.states()))
+            state.write_run(data, Run(state.host_name(), launcher, last[0], urls, supervisor.states(), store_kind))
 
     return record
 

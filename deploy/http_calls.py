@@ -6,28 +6,64 @@ import http.client
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.errors import ServiceRefused, ServiceUnreachable
+from edge.stores import StoreAddress
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Straight to the service: a proxy named in the environment has no business here."""
 
 MAX_TOLD = 65536
+MAX_PLAIN = 500
 SECONDS = 60.0
 PIECE_BYTES = 1_000_000
 
 
-def call(method: str, url: str, body: bytes | None = None, content_type: str = "application/json") -> bytes:
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a server wants of those who call it: headers, and a check of its certificate."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    opener: urllib.request.OpenerDirector = OPENER
+
+
+FREE = Access()
+
+
+def access_to(store: StoreAddress) -> Access:
+    """How to call a store. Redirects are followed nowhere: credentials are for the server that was named."""
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirect()]
+    if store.url.startswith("https:"):
+        handlers.append(urllib.request.HTTPSHandler(context=store.tls()))
+    return Access(store.headers, urllib.request.build_opener(*handlers))
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def call(
+    method: str,
+    url: str,
+    body: bytes | None = None,
+    content_type: str = "application/json",
+    *,
+    access: Access = FREE,
+    accept: str = "*/*",
+) -> bytes:
     """The body of a 2xx answer.
 
     Raises:
         ServiceUnreachable: there was no answer.
         ServiceRefused: another answer; its own words are in the message.
     """
-    with _opened(_request(method, url, body, {"Content-Type": content_type} if body is not None else {})) as answer:
+    headers = {"Accept": accept, **({"Content-Type": content_type} if body is not None else {})}
+    with _opened(_request(method, url, body, headers, access), access) as answer:
         return bytes(answer.read())
 
 
@@ -40,9 +76,9 @@ def call_json(method: str, url: str, body: Any = None) -> Any:
         raise ServiceRefused(f"{url} does not answer with JSON", "see whether this is the service's address") from error
 
 
-def pieces(url: str, accept: str) -> Iterator[bytes]:
+def pieces(url: str, accept: str, access: Access = FREE) -> Iterator[bytes]:
     """The body of an answer, piece by piece. Raises as ``call``, also when it ends too early."""
-    with _opened(_request("GET", url, None, {"Accept": accept})) as answer:
+    with _opened(_request("GET", url, None, {"Accept": accept}, access), access) as answer:
         while piece := answer.read(PIECE_BYTES):
             yield piece
 
@@ -72,19 +108,27 @@ def said(body: bytes) -> tuple[str, str]:
     return str(error.get("message") or ""), str(error.get("fix") or "")
 
 
-def _request(method: str, url: str, body: bytes | None, headers: dict[str, str]) -> urllib.request.Request:
-    return urllib.request.Request(url, body, headers, method=method)  # noqa: S310  (http, see the arguments' types)
+def _request(
+    method: str, url: str, body: bytes | None, headers: dict[str, str], access: Access
+) -> urllib.request.Request:
+    made = urllib.request.Request(url, body, headers, method=method)  # noqa: S310  (http, see the arguments' types)
+    for name, text in access.headers.items():
+        made.add_unredirected_header(name, text)
+    return made
 
 
 @contextmanager
-def _opened(request: urllib.request.Request) -> Iterator[Any]:
+def _opened(request: urllib.request.Request, access: Access) -> Iterator[Any]:
     url = request.full_url
     try:
-        with OPENER.open(request, timeout=SECONDS) as answer:
+        with access.opener.open(request, timeout=SECONDS) as answer:
             yield answer
     except urllib.error.HTTPError as error:
         with error:
-            message, fix = said(error.read(MAX_TOLD))
+            words = error.read(MAX_TOLD)
+        message, fix = said(words)
+        if not message and error.headers.get_content_type() == "text/plain":  # as stores say it
+            message = words.decode(errors="replace").strip()[:MAX_PLAIN]
         raise ServiceRefused(
             f"{url} answered {error.code}{': ' if message else ''}{message}", fix or "see the service's log"
         ) from error

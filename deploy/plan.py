@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 HOST = "127.0.0.1"
 """Every service listens here and nowhere else."""
@@ -27,13 +28,16 @@ class Ports:
 class Settings:
     """What `up` was asked for. `data` is absolute; what is None has the services' own default.
 
+    `store_url` is the address of an outside store, of the kind `store_kind`; without it `store` says which to start.
     `queue` is the address of a server for the work queue, `keep_delivered` the seconds for which it keeps what it delivered.
     """
 
     data: Path
     ports: Ports = field(default_factory=Ports)
     base: str | None = None
+    store: str | None = None
     store_url: str | None = None
+    store_kind: str = "oxigraph"
     queue: str | None = None
     keep_delivered: int | None = None
 
@@ -42,8 +46,8 @@ class Settings:
 class Service:
     """One process to run: `health_path` answers 200 once it is usable, `port_option` is the flag that moves it.
 
-    `location` is the folder of its data. A store with an `update_path` is started again when it takes no SPARQL updates
-    there though there is room.
+    `path` is what its address has after the port, before any other path. `location` is the folder of its data. A store
+    with an `update_path` is started again when it takes no SPARQL updates there though there is room.
     """
 
     name: str
@@ -53,11 +57,12 @@ class Service:
     health_path: str = "/health"
     location: Path | None = None
     update_path: str | None = None
+    path: str = ""
 
     @property
     def url(self) -> str:
         """The service's address, with no slash at its end."""
-        return loopback_url(self.port)
+        return loopback_url(self.port) + self.path
 
     @property
     def health_url(self) -> str:
@@ -65,20 +70,50 @@ class Service:
         return self.url + self.health_path
 
 
+class StoreProgram(Protocol):
+    """A store's server that is on this machine.
+
+    `kind` is how the services call it, `folder` the part of the data folder that is its own, `path` its root on its port.
+    """
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def folder(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    def service(self, data: Path, port: int) -> Service:
+        """It as a service over the database of a data folder."""
+
+    def prepare(self, data: Path) -> None:
+        """Writes what the service reads when it starts. Raises FolderUnusable."""
+
+    def database(self, data: Path) -> Path:
+        """Where the database of a data folder is."""
+
+    def loading(self, triples: Path, location: Path) -> list[str]:
+        """The command that makes a database of a file of N-Triples."""
+
+
 def loopback_url(port: int) -> str:
     """The address of a service of this machine."""
     return f"http://{HOST}:{port}"
 
 
-def services(settings: Settings, python: str, oxigraph: str | None) -> tuple[Service, ...]:
+def services(settings: Settings, python: str, store: StoreProgram | None) -> tuple[Service, ...]:
     """The services in the order they are started; each may lean on those before it.
 
-    `python` runs the services; `oxigraph` is the store's program, which is not needed where the settings name a store.
+    `python` runs the services; `store` is the store's server, which is not needed where the settings name a store.
     """
-    store_url = settings.store_url or loopback_url(settings.ports.store)
+    own = store if not settings.store_url else None
+    store_url = settings.store_url or loopback_url(settings.ports.store) + (store.path if store else "")
+    store_kind = own.kind if own else settings.store_kind
     run = (python, "-m")
     base = ("--base", settings.base) if settings.base else ()
-    at_store = ("--store-url", store_url, *base)
+    at_store = ("--store-url", store_url, "--store-kind", store_kind, *base)
     ports = settings.ports
     manager = (*run, "manager", *_listen(ports.manager), *at_store)
     of_query, of_tracker = settings.data / "query", settings.data / "tracker"
@@ -90,17 +125,17 @@ def services(settings: Settings, python: str, oxigraph: str | None) -> tuple[Ser
     )
     tracker = (*run, "tracker", *_listen(ports.tracker), *to_manager, "--data", str(of_tracker), *queue)
     return (
-        *((_store(settings, oxigraph),) if oxigraph and not settings.store_url else ()),
+        *((own.service(settings.data, settings.ports.store),) if own else ()),
         Service("manager", manager, ports.manager, "--manager-port"),
         Service("query_engine", query, ports.query, "--query-port", location=of_query),
         Service("tracker", tracker, ports.tracker, "--tracker-port", location=of_tracker),
     )
 
 
-def folders(settings: Settings) -> tuple[Path, ...]:
+def folders(settings: Settings, store: StoreProgram | None) -> tuple[Path, ...]:
     """The folders that must be there before the services start."""
-    own = ("tracker", "query", "logs") if settings.store_url else ("store", "tracker", "query", "logs")
-    return tuple(settings.data / name for name in own)
+    own = () if settings.store_url or store is None else (store.folder,)
+    return tuple(settings.data / name for name in (*own, "tracker", "query", "logs"))
 
 
 def addresses(running: Sequence[Service], store_url: str | None = None) -> dict[str, str]:
@@ -111,14 +146,3 @@ def addresses(running: Sequence[Service], store_url: str | None = None) -> dict[
 
 def _listen(port: int) -> tuple[str, ...]:
     return ("--host", HOST, "--port", str(port))
-
-
-def _store(settings: Settings, oxigraph: str) -> Service:
-    location = settings.data / "store"
-    command = (
-        *(oxigraph, "serve", "--location", str(location)),
-        *("--bind", f"{HOST}:{settings.ports.store}", "--timeout-s", str(STORE_QUERY_SECONDS)),
-    )
-    return Service(
-        "store", command, settings.ports.store, "--store-port", "/query?query=ASK%7B%7D", location, "/update"
-    )

@@ -17,27 +17,30 @@ from pathlib import Path
 
 from deploy import manifest, state
 from deploy.errors import BackupUnusable, DeployError, FolderUnusable, ServiceRefused, TargetInUse
-from deploy.http_calls import call, call_json, joined
+from deploy.http_calls import access_to, call, call_json, joined
 from deploy.manifest import QUERY, QUEUE, STORE
+from deploy.plan import StoreProgram
 from deploy.processes import wait_until
 from deploy.progress import Progress
+from edge.stores import StoreAddress
 
 WAITING = Path("restore") / QUEUE
 """In a data folder: what the tracker takes in at the next `up`."""
-REPLACED = ("store", "tracker", "query", "restore")
+REPLACED = ("store", "fuseki", "tracker", "query", "restore")
 BODY_BYTES = 4_000_000
 MAX_WORDS = 2000
 FIRST_LINE = b'{"kind":"begin","version":1}\n'
 ANYTHING = b"ASK { ?s ?p ?o }"
+RESULTS = "application/sparql-results+json"
 
 Report = Callable[[str], None]
 
 
-def into_folder(folder: Path, data: Path, oxigraph: str | None, anyway: bool, report: Report) -> int:
+def into_folder(folder: Path, data: Path, store: StoreProgram | None, anyway: bool, report: Report) -> int:
     """Makes a data folder from a backup; 0 then.
 
     Args:
-        oxigraph: the store's program; None leaves the store out.
+        store: the store's server, which is not started; None leaves the store out.
         anyway: what the data folder holds is moved aside first, into `DIR/replaced-TIME`.
 
     Raises:
@@ -55,8 +58,8 @@ def into_folder(folder: Path, data: Path, oxigraph: str | None, anyway: bool, re
             )
         try:
             _move_aside(data, held, report)
-            if oxigraph:
-                _load(folder / STORE, data / "store", oxigraph, report)
+            if store:
+                _load(folder / STORE, data, store, report)
             if (folder / QUERY).is_dir():
                 shutil.copytree(folder / QUERY, data / "query", dirs_exist_ok=True)
             if told.part(QUEUE):
@@ -71,7 +74,7 @@ def into_folder(folder: Path, data: Path, oxigraph: str | None, anyway: bool, re
     return 0
 
 
-def into_services(folder: Path, tracker: str | None, store: str | None, anyway: bool, report: Report) -> int:
+def into_services(folder: Path, tracker: str | None, store: StoreAddress | None, anyway: bool, report: Report) -> int:
     """Gives a backup to services that run; 0 then.
 
     Args:
@@ -82,7 +85,9 @@ def into_services(folder: Path, tracker: str | None, store: str | None, anyway: 
     """
     told = _verified(folder, report)
     if store:
-        _post_triples(folder / STORE, store, anyway, report)
+        if not anyway:
+            require_empty(store)
+        _post_triples(folder / STORE, store, report)
     if tracker:
         _post_queue(folder / QUEUE, tracker, report)
     report(f"restored, as of {told.began}")
@@ -119,12 +124,14 @@ def _move_aside(data: Path, held: list[str], report: Report) -> None:
     report(f"what was there is in {aside}")
 
 
-def _load(triples: Path, location: Path, oxigraph: str, report: Report) -> None:
-    """Builds the store's folder; it appears whole or not at all."""
-    draft = location.with_name("store.partial")
+def _load(triples: Path, data: Path, store: StoreProgram, report: Report) -> None:
+    """Builds the store's database; it appears whole or not at all."""
+    location = store.database(data)
+    draft = location.with_name(f"{location.name}.partial")
     shutil.rmtree(draft, ignore_errors=True)
+    location.parent.mkdir(exist_ok=True)
     progress = Progress("store", "", report)
-    command = [oxigraph, "load", "--location", str(draft), "--file", str(triples)]
+    command = store.loading(triples, draft)
     with tempfile.TemporaryFile() as said:
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said) as loading:  # noqa: S603
             try:
@@ -141,21 +148,26 @@ def _load(triples: Path, location: Path, oxigraph: str, report: Report) -> None:
     draft.rename(location)
 
 
-def _post_triples(triples: Path, store: str, anyway: bool, report: Report) -> None:
-    if not anyway and b"true" in call("POST", f"{store}/query", ANYTHING, "application/sparql-query"):
+def require_empty(store: StoreAddress) -> None:
+    """Nothing, when a store holds nothing. Raises TargetInUse else, and as ``http_calls.call``."""
+    said = call("POST", store.query_url, ANYTHING, "application/sparql-query", access=access_to(store), accept=RESULTS)
+    if b"true" in said:
         raise TargetInUse(
-            f"the store at {store} holds something already (a manager puts its vocabulary there)",
+            f"the store at {store.url} holds something already (a manager puts its vocabulary there)",
             "give an empty one, or add --anyway, which adds to what is there",
         )
-    progress = Progress("store", "triples", report)
-    for body in joined(_lines(triples), BODY_BYTES):
-        call("POST", f"{store}/store?default", body, "application/n-triples")
+
+
+def _post_triples(triples: Path, store: StoreAddress, report: Report) -> None:
+    progress, access = Progress("store", "triples", report), access_to(store)
+    for body in joined(lines_of(triples), BODY_BYTES):
+        call("POST", store.bulk_url, body, "application/n-triples", access=access)
         progress.add(body.count(b"\n"))
 
 
 def _post_queue(queue: Path, tracker: str, report: Report) -> None:
     progress = Progress("queue", "lines", report)
-    for body in joined(_lines(queue), BODY_BYTES):
+    for body in joined(lines_of(queue), BODY_BYTES):
         taken = call("POST", f"{tracker}/v1/restore", FIRST_LINE + body, "application/x-ndjson")
         progress.add(body.count(b"\n"))
         if b"taken" not in taken:
@@ -164,7 +176,8 @@ def _post_queue(queue: Path, tracker: str, report: Report) -> None:
     report(f"the tracker took {progress.count:,} lines of the backup's queue; {waiting:,} documents wait for delivery")
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The lines of a compressed file. Raises BackupUnusable."""
     try:
         with gzip.open(path, "rb") as file:
             yield from file

@@ -20,6 +20,7 @@ from typing import Any
 
 from deploy.errors import FolderInUse, FolderUnusable
 from deploy.processes import Identity, wait_until
+from edge.stores import DEFAULT_KIND
 
 VERSION = 1
 
@@ -36,13 +37,17 @@ class ServiceState:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A launcher and its services. `stage` is starting, ready or stopping; `urls` are the addresses by service."""
+    """A launcher and its services. `stage` is starting, ready or stopping; `urls` are the addresses by service.
+
+    `store_kind` says what kind of server is at `urls["store"]`.
+    """
 
     host: str
     launcher: Identity
     stage: str
     urls: dict[str, str]
     services: tuple[ServiceState, ...]
+    store_kind: str = DEFAULT_KIND
 
 
 def write_run(folder: Path, run: Run) -> None:
@@ -60,7 +65,8 @@ def read_run(folder: Path) -> Run | None:
             ServiceState(one["name"], _identity(one["process"]), one["url"], one["health_url"])
             for one in told["services"]
         )
-        return Run(told["host"], Identity(**told["launcher"]), told["stage"], dict(told["urls"]), services)
+        launcher, kind = Identity(**told["launcher"]), str(told.get("store_kind", DEFAULT_KIND))
+        return Run(told["host"], launcher, told["stage"], dict(told["urls"]), services, kind)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -34,7 +34,13 @@ def parser(
     made = argparse.ArgumentParser(
         program, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for flag in (*flags, ALLOWED_HOSTS, INSECURE):
+    add(made, (*flags, ALLOWED_HOSTS, INSECURE), environment)
+    return made
+
+
+def add(made: argparse.ArgumentParser, flags: Iterable[Flag], environment: Mapping[str, str]) -> None:
+    """Gives a parser these flags."""
+    for flag in flags:
         given = environment.get(flag.variable)
         if isinstance(flag.default, bool):
             made.add_argument(
@@ -50,7 +56,6 @@ def parser(
                 default=given or flag.default,
                 help=f"{flag.text} ({_default(flag.default)}{flag.variable})",
             )
-    return made
 
 
 def _default(value: str | int) -> str:

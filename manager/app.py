@@ -43,7 +43,7 @@ class Parts:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.writer = triples.Writer(settings.base, classes())
-        self.store: TripleStore = SparqlStore(settings.store_url, settings.store_kind)
+        self.store: TripleStore = SparqlStore(settings.store)
         self.ontology_missing = asyncio.Event()
         self.ontology_missing.set()
         self.why_missing = ""
@@ -149,7 +149,7 @@ def _add_routes(app: FastAPI) -> None:
         if parts.ontology_missing.is_set():
             reason = f"the vocabulary is not in the store yet{parts.why_missing}"
             return answer({"status": "unavailable", "reason": reason}, 503)
-        return answer({"status": "ok", "store": parts.settings.store_url})
+        return answer({"status": "ok", "store": parts.settings.store.url})
 
     @app.get("/metrics", tags=["operation"])
     async def metrics(request: Request) -> Response:

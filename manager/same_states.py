@@ -25,7 +25,8 @@ _MOST_IN_ONE_QUERY = 1_000
 _STORES = f"{SPARQL_PREFIXES}SELECT ?a ?b WHERE {{ ?a provlake:sameStoreAs ?b }} LIMIT 10000"
 _KNOWN = f"{SPARQL_PREFIXES}SELECT ?a WHERE {{ VALUES ?a {{ %s }} ?a provlake:version ?version }}"
 _EQUAL = f"""{SPARQL_PREFIXES}SELECT DISTINCT ?a ?b WHERE {{
-  {{ SELECT DISTINCT ?old ?new WHERE {{ ?old (provlake:sameStoreAs|^provlake:sameStoreAs)+ ?new FILTER(?old != ?new) }} }}
+  {{ SELECT DISTINCT ?old ?new WHERE {{ ?old provlake:sameStoreAs|^provlake:sameStoreAs ?other_name ;
+    (provlake:sameStoreAs|^provlake:sameStoreAs)+ ?new FILTER(?old != ?new) }} }}
   ?whole provlake:store ?old ; provlake:key ?key . ?other provlake:key ?key ; provlake:store ?new .
   ?a prov:specializationOf ?whole ; provlake:version ?version . ?b prov:specializationOf ?other ; provlake:version ?version }}"""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge.errors import SettingsError
 from edge.flags import Flag, host_names, parser
 from edge.listening import exposure
+from edge.stores import FLAGS as STORE_FLAGS
+from edge.stores import StoreAddress, from_options
 from pllib.provml.iris import DEFAULT_BASE
-
-from .store import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +18,13 @@ class Settings:
     """How one manager works.
 
     Attributes:
-        store_url: root of the SPARQL server.
-        store_kind: one of ``store.KINDS``.
+        store: the SPARQL server.
         base: beginning of all IRIs.
         allowed_hosts: names in the Host header that are served beside loopback.
         insecure: listen beyond loopback although anyone could then write.
     """
 
-    store_url: str = "http://127.0.0.1:8473"
-    store_kind: str = "oxigraph"
+    store: StoreAddress = field(default_factory=StoreAddress)
     base: str = DEFAULT_BASE
     host: str = "127.0.0.1"
     port: int = 8471
@@ -48,8 +46,7 @@ Every flag can be given by the environment as well; a flag wins.
 _FLAGS = (
     Flag("--host", "PLLIB_MANAGER_HOST", "127.0.0.1", "address to listen on"),
     Flag("--port", "PLLIB_MANAGER_PORT", 8471, "port to listen on"),
-    Flag("--store-url", "PLLIB_STORE_URL", "http://127.0.0.1:8473", "root of the SPARQL server"),
-    Flag("--store-kind", "PLLIB_STORE_KIND", "oxigraph", f"one of {', '.join(KINDS)}"),
+    *STORE_FLAGS,
     Flag("--base", "PLLIB_BASE", DEFAULT_BASE, "beginning of the IRIs of all resources, with a / at its end"),
 )
 
@@ -63,8 +60,7 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> 
     """
     given = parser("python -m manager", _DESCRIPTION, environment, _FLAGS).parse_args(arguments)
     settings = Settings(
-        store_url=given.store_url.rstrip("/"),
-        store_kind=given.store_kind,
+        store=from_options(vars(given), environment),
         base=given.base,
         host=given.host,
         port=given.port,
@@ -79,10 +75,6 @@ def _check(settings: Settings) -> None:
     exposed = exposure(settings.host, settings.insecure)
     if exposed is not None:
         raise SettingsError(exposed)
-    if not settings.store_url.startswith(("http://", "https://")):
-        raise SettingsError(f"--store-url {settings.store_url} is no http(s) URL: write http://HOST:PORT")
-    if settings.store_kind not in KINDS:
-        raise SettingsError(f"--store-kind {settings.store_kind}: give one of {', '.join(KINDS)}")
     if not settings.base.startswith(("http://", "https://")) or not settings.base.endswith(("/", "#")):
         raise SettingsError(f"--base {settings.base}: give an http(s) IRI that ends with / or #")
     if any(character in settings.base for character in ' <>"{}|\\^`\n\r\t'):

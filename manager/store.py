@@ -1,7 +1,7 @@
 """The triple store, as any SPARQL 1.1 server behind HTTP.
 
-One Protocol, one adapter: triples go in by the Graph Store Protocol, into the default graph. Oxigraph's server has a bulk loader
-beside its transactions; the adapter uses it for large groups, where it is the faster way.
+One Protocol, one adapter: triples go in by the Graph Store Protocol, into the default graph. What servers have of their own, such as
+Oxigraph's bulk loader for large groups, is in ``edge.stores``.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx
 
+from edge.stores import StoreAddress
+
 from .errors import StoreRejected, StoreUnavailable
 
 BULK_FROM = 2_000
-"""Triples from which Oxigraph's bulk loader is faster than a transaction."""
+"""Triples from which Oxigraph's bulk loader, which is as atomic, is faster than a transaction."""
 MAX_TOLD = 500
 NOT_NOW = (401, 403, 404, 405, 408, 425, 429)
 """Answers below 500 that blame the set-up or the moment, not the triples."""
-KINDS = ("oxigraph", "sparql")
 
 
 class Term(NamedTuple):
@@ -66,27 +67,26 @@ class SparqlStore:
     """A SPARQL 1.1 server.
 
     Args:
-        url: its root; ``/query``, ``/update`` and ``/store`` are below it.
-        kind: ``oxigraph`` to use its bulk loader, ``sparql`` for the protocols alone.
+        address: where it answers, and what lets us in.
         timeout: seconds until an answer is given up.
     """
 
-    def __init__(self, url: str, kind: str = "oxigraph", timeout: float = 60.0, transport: Any = None) -> None:
-        self.url = url.rstrip("/")
-        self._bulk = kind == "oxigraph"
-        self._client = httpx.AsyncClient(timeout=timeout, transport=transport, trust_env=False)
+    def __init__(self, address: StoreAddress, timeout: float = 60.0, transport: Any = None) -> None:
+        self.url = address.url
+        self._address = address
+        self._client = httpx.AsyncClient(
+            timeout=timeout, transport=transport, trust_env=False, headers=address.headers, verify=address.tls()
+        )
 
     async def load(self, ntriples: bytes, count: int) -> None:
         if not ntriples:
             return
-        # `no_transaction` is the bulk loader: as atomic, and synced. Never `lenient`: it skips lines that it cannot read and says 204.
-        mode = "?default&no_transaction" if self._bulk and count >= BULK_FROM else "?default"
-        headers = {"Content-Type": "application/n-triples"}
-        await self._send("POST", f"{self.url}/store{mode}", content=ntriples, headers=headers)
+        url = self._address.bulk_url if count >= BULK_FROM else self._address.graph_url
+        await self._send("POST", url, content=ntriples, headers={"Content-Type": "application/n-triples"})
 
     async def update(self, update: str) -> None:
         headers = {"Content-Type": "application/sparql-update"}
-        await self._send("POST", f"{self.url}/update", content=update.encode(), headers=headers)
+        await self._send("POST", self._address.update_url, content=update.encode(), headers=headers)
 
     async def ask(self, query: str) -> bool:
         try:
@@ -106,7 +106,7 @@ class SparqlStore:
 
     async def _query(self, query: str) -> dict[str, Any]:
         headers = {"Accept": "application/sparql-results+json"}
-        answer = await self._send("POST", f"{self.url}/query", data={"query": query}, headers=headers)
+        answer = await self._send("POST", self._address.query_url, data={"query": query}, headers=headers)
         try:
             found = answer.json()
         except ValueError as error:

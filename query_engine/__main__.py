@@ -11,12 +11,15 @@ from typing import Optional, Sequence
 from urllib.parse import urlsplit
 
 from edge.errors import SettingsError
+from edge.flags import add as add_flags
 from edge.listening import serve
+from edge.stores import FLAGS as STORE_FLAGS
+from edge.stores import StoreAddress, from_options
 from query_engine.app import create_app
 from query_engine.poly.registry import Registry, load
 from query_engine.settings import LOOPBACK_HOSTS, Settings
 
-_EPILOG = """Each option can also be set in the environment: PLLIB_QUERY_HOST, PLLIB_QUERY_PORT, PLLIB_STORE_URL,
+_EPILOG = """Each option can also be set in the environment: PLLIB_QUERY_HOST, PLLIB_QUERY_PORT, PLLIB_STORE_*,
 PLLIB_BASE, PLLIB_QUERY_TIMEOUT, PLLIB_QUERY_MAX_ROWS, PLLIB_QUERY_MAX_BYTES, PLLIB_QUERY_DATA,
 PLLIB_QUERY_STORES; an option given here wins.
 
@@ -35,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default=env("PLLIB_QUERY_HOST", "127.0.0.1"), help="address to listen on (%(default)s)")
     add("--port", type=int, default=env("PLLIB_QUERY_PORT", "8472"), help="port to listen on (%(default)s)")
-    add("--store-url", default=env("PLLIB_STORE_URL", defaults.store_url), help="SPARQL server (%(default)s)")
+    add_flags(parser, STORE_FLAGS, os.environ)
     add("--base", default=env("PLLIB_BASE", defaults.base), help="what all IRIs begin with (%(default)s)")
     add("--timeout", type=_positive, default=env("PLLIB_QUERY_TIMEOUT", "30"), help="seconds a query may take")
     add("--max-rows", type=_count, default=env("PLLIB_QUERY_MAX_ROWS", "100000"), help="rows of a SPARQL answer")
@@ -69,12 +72,18 @@ def _count(text: str) -> int:
 def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     if options.host.strip("[]") not in LOOPBACK_HOSTS and not options.insecure:
         parser.error(f"--host {options.host} is not loopback: anyone who reaches it could read all; add --insecure")
-    for name in ("store_url", "base"):
-        address = urlsplit(getattr(options, name))
-        if address.scheme not in ("http", "https") or not address.hostname:
-            parser.error(f"--{name.replace('_', '-')}: not an http address: {getattr(options, name)}")
+    address = urlsplit(options.base)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        parser.error(f"--base: not an http address: {options.base}")
     if not options.base.endswith(("/", "#")):
         parser.error("--base must end in / or #")
+
+
+def _store(parser: argparse.ArgumentParser, options: argparse.Namespace) -> StoreAddress:
+    try:
+        return from_options(vars(options), os.environ)
+    except SettingsError as error:
+        parser.error(str(error))
 
 
 def _stores(parser: argparse.ArgumentParser, file: Optional[Path]) -> Registry:
@@ -90,7 +99,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = parser.parse_args(arguments)
     _check(parser, options)
     settings = Settings(
-        store_url=options.store_url,
+        store=_store(parser, options),
         base=options.base,
         timeout=options.timeout,
         max_rows=options.max_rows,

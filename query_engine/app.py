@@ -54,8 +54,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="PLLib query engine", version="1", description=_DESCRIPTION, lifespan=lifespan)
     app.state.settings = settings
-    app.state.store = StoreClient(settings.query_url, settings.timeout)
-    app.state.probe = StoreClient(settings.query_url, min(settings.timeout, _PROBE_SECONDS))
+    app.state.store = StoreClient(settings.store, settings.timeout)
+    app.state.probe = StoreClient(settings.store, min(settings.timeout, _PROBE_SECONDS))
     app.state.conversions = asyncio.Semaphore(1)  # graphs are converted in memory: one at a time
     app.state.series = asyncio.Semaphore(2)  # so are the points of a series: some 200 MB each at the most
     app.state.whole_exports = asyncio.Semaphore(prov_documents.AT_ONCE)

@@ -35,7 +35,7 @@ async def health(request: Request) -> JSONResponse:
     except QueryEngineError as error:
         body = error_body("store_unavailable", error.message, None, "Start the triple store.")
         return JSONResponse({"status": "unavailable", "reason": error.message, **body}, 503)
-    return JSONResponse({"status": "ok", "store": request.app.state.settings.store_url})
+    return JSONResponse({"status": "ok", "store": request.app.state.settings.store.url})
 
 
 @router.get("/metrics", include_in_schema=False)

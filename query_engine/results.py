@@ -11,6 +11,7 @@ import re
 from typing import Protocol
 
 from query_engine.formats import CSV, N_TRIPLES, RESULTS_JSON, RESULTS_XML, TSV, Format
+from query_engine.store import TAIL, ends_early
 
 
 class Cutter(Protocol):
@@ -48,7 +49,7 @@ class LineCutter:
         self._left = rows + heading
         self._marks = re.compile(rb'["\n]' if quotes else rb"\n")
         self._quoted = False
-        self._last = b""
+        self._tail = b""
         self.full = False
 
     def feed(self, part: bytes) -> bytes:
@@ -58,7 +59,7 @@ class LineCutter:
             self.full = True
             return b""
         kept = part[: self._end(part)]
-        self._last = kept[-1:] or self._last
+        self._tail = (self._tail + kept)[-TAIL:]
         return kept
 
     def _end(self, part: bytes) -> int:
@@ -76,7 +77,7 @@ class LineCutter:
         return b""
 
     def complete(self) -> bool:
-        return self._last in (b"\n", b"")
+        return self.full or (self._tail[-1:] in (b"\n", b"") and not ends_early(self._tail))
 
 
 class XmlCutter:

@@ -16,8 +16,7 @@ from query_engine.errors import StoreFailed, TooLarge
 from query_engine.models import Series
 from query_engine.reading import SERIES_PROPERTIES, VALUE_PROPERTIES, Reader, series_fields
 from query_engine.series_points import Chunk, NoChunk, Points, Window, decode, merge
-from query_engine.store import StoreClient
-from query_engine.tables import broken_off
+from query_engine.store import TAIL, StoreClient, broken_off, ends_early
 
 MAX_POINTS = 5_000_000
 """Points that one answer may be made of; they take some 200 MB."""
@@ -124,8 +123,8 @@ async def _lines(store: StoreClient, query: str) -> AsyncGenerator[list[bytes], 
                 yield rows[1:] if header else rows
                 header = False
     rows = bytes(pending).split(b"\n")
-    if rows[-1]:
-        raise broken_off(rows[-1].decode("utf-8", "replace"))
+    if rows[-1] or ends_early(bytes(pending[-TAIL:])):
+        raise broken_off(bytes(pending[-TAIL:]))
     yield rows[1:-1] if header else rows[:-1]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
+from edge.stores import StoreAddress
 from pllib.provml.iris import DEFAULT_BASE
 from query_engine.poly.registry import Registry
 
@@ -17,7 +18,7 @@ class Settings:
     """How one query engine runs.
 
     Attributes:
-        store_url: root of the SPARQL server; ``/query`` is added, unless it ends in a path of its own.
+        store: the SPARQL server.
         base: what all IRIs begin with; the same as the tracker's and the manager's.
         timeout: seconds a query may take.
         max_rows: rows of an answer of the SPARQL endpoint (statements, of a graph).
@@ -27,7 +28,7 @@ class Settings:
         hosts: names that requests may call this server by, without port.
     """
 
-    store_url: str = "http://127.0.0.1:8473"
+    store: StoreAddress = field(default_factory=StoreAddress)
     base: str = DEFAULT_BASE
     timeout: float = 30.0
     max_rows: int = 100_000
@@ -35,10 +36,3 @@ class Settings:
     data: Optional[Path] = None
     stores: Registry = field(default_factory=Registry)
     hosts: tuple[str, ...] = field(default=LOOPBACK_HOSTS)
-
-    @property
-    def query_url(self) -> str:
-        """The store's query endpoint."""
-        scheme, _, rest = self.store_url.partition("://")
-        host, _, path = rest.rstrip("/").partition("/")
-        return f"{scheme}://{host}/{path or 'query'}"

@@ -9,6 +9,7 @@ from typing import Any, AsyncGenerator, AsyncIterator, Optional
 import httpx
 import orjson
 
+from edge.stores import StoreAddress
 from query_engine.binding import Binding, bind
 from query_engine.errors import BadQuery, QueryTimeout, StoreFailed, StoreUnavailable
 from query_engine.terms import Term, term
@@ -16,10 +17,14 @@ from query_engine.terms import Term, term
 Row = dict[str, Term]
 """One solution: variable name (no ``?``) to term; unbound variables are absent."""
 
+TAIL = 200
+"""Bytes of the end of an answer that tell whether it was broken off."""
 JSON_RESULTS = "application/sparql-results+json"
 N_TRIPLES = "application/n-triples"
 _EVERYTHING = "CONSTRUCT { ?s ?p ?o } WHERE { ?s ?p ?o }"
 _MESSAGE_LIMIT = 2000
+_INCOMPLETE = b"Incomplete results           ****   ##"
+"""The end of what Fuseki adds to an answer that it gives up after it has begun: as text, whatever the format."""
 
 
 class StoreClient:
@@ -29,7 +34,7 @@ class StoreClient:
     One client is shared by all requests of an event loop; close it with :meth:`aclose`.
 
     Args:
-        query_url: the server's query endpoint.
+        address: where the server answers, and what lets us in.
         timeout: seconds a query may take, until its answer has been read.
         transport: replaces the network, for tests.
 
@@ -38,13 +43,22 @@ class StoreClient:
     """
 
     def __init__(
-        self, query_url: str, timeout: float = 30.0, transport: Optional[httpx.AsyncBaseTransport] = None
+        self, address: StoreAddress, timeout: float = 30.0, transport: Optional[httpx.AsyncBaseTransport] = None
     ) -> None:
-        self.query_url = query_url
+        self.query_url = address.query_url
+        self._graph_url = address.graph_url
+        self._timed_url = address.query_url_within(timeout)
         self.timeout = timeout
         limits = httpx.Limits(max_connections=32, max_keepalive_connections=16)
         times = httpx.Timeout(timeout, connect=min(timeout, 5.0))
-        self._http = httpx.AsyncClient(timeout=times, limits=limits, transport=transport, trust_env=False)
+        self._http = httpx.AsyncClient(
+            timeout=times,
+            limits=limits,
+            transport=transport,
+            trust_env=False,
+            headers=address.headers,
+            verify=address.tls(),
+        )
 
     async def select(self, query: str, **bindings: Binding) -> list[Row]:
         """All solutions of a SELECT query."""
@@ -63,14 +77,21 @@ class StoreClient:
 
     async def construct(self, query: str, accept: str = N_TRIPLES, **bindings: Binding) -> bytes:
         """The graph of a CONSTRUCT or DESCRIBE query in the media type ``accept`` (N-Triples unless said)."""
-        async with self.proxy(bind(query, bindings), accept) as response:
-            return await response.aread()
+        return await self.read(bind(query, bindings), accept)
+
+    async def read(self, query: str, accept: str) -> bytes:
+        """The whole of the store's own answer to a query."""
+        async with self.proxy(query, accept) as response:
+            body = await response.aread()
+        if ends_early(body[-TAIL:]):
+            raise broken_off(body[-TAIL:])
+        return body
 
     @asynccontextmanager
     async def proxy(self, query: str, accept: str) -> AsyncIterator[httpx.Response]:
         """The store's own answer to a query, as a response to be streamed."""
         headers = {"Content-Type": "application/sparql-query; charset=utf-8", "Accept": accept}
-        request = self._http.build_request("POST", self.query_url, content=query.encode(), headers=headers)
+        request = self._http.build_request("POST", self._timed_url, content=query.encode(), headers=headers)
         try:
             async with asyncio.timeout(self.timeout):
                 response = await self._http.send(request, stream=True)
@@ -94,7 +115,7 @@ class StoreClient:
         query.
         """
         headers = {"Accept": N_TRIPLES}
-        graph = self._http.build_request("GET", f"{self.query_url.rpartition('/')[0]}/store?default", headers=headers)
+        graph = self._http.build_request("GET", self._graph_url, headers=headers)
         headers = {**headers, "Content-Type": "application/sparql-query; charset=utf-8"}
         query = self._http.build_request("POST", self.query_url, content=_EVERYTHING, headers=headers)
         try:
@@ -117,8 +138,7 @@ class StoreClient:
         await self._http.aclose()
 
     async def _results(self, query: str, bindings: dict[str, Any]) -> dict[str, Any]:
-        async with self.proxy(bind(query, bindings), JSON_RESULTS) as response:
-            body = await response.aread()
+        body = await self.read(bind(query, bindings), JSON_RESULTS)
         try:
             document = orjson.loads(body)
         except orjson.JSONDecodeError as error:
@@ -128,13 +148,27 @@ class StoreClient:
         return document
 
 
+def ends_early(last: bytes) -> bool:
+    """Whether an answer with this end was given up by a store that says so in it."""
+    return last.rstrip().endswith(_INCOMPLETE)
+
+
+def broken_off(last: bytes) -> StoreFailed | QueryTimeout:
+    """The error for an answer that ended too early, by its end."""
+    text = last.decode("utf-8", "replace")
+    if "cancel" in text or "timeout" in text or "timed out" in text:
+        return QueryTimeout("the query took longer than the store allows")
+    return StoreFailed(f"the store broke off its answer: …{text}")
+
+
 async def _check(response: httpx.Response) -> None:
     if response.is_success:
         return
     text = (await response.aread())[:_MESSAGE_LIMIT].decode("utf-8", "replace").strip()
     if response.status_code in (400, 413, 414):
         raise BadQuery(text or "the store refused the query")
-    if response.status_code in (408, 504):
+    # Fuseki says of a query that took too long what others say of a server that has too much to do.
+    if response.status_code in (408, 504) or (response.status_code == 503 and "timed out" in text):
         raise QueryTimeout(text or "the query took longer than the store allows")
     if response.status_code in (429, 503):
         raise StoreUnavailable(text or "the store has too much to do")

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any, Sequence
 
 from query_engine.binding import Binding, bind
-from query_engine.errors import QueryEngineError, QueryTimeout, StoreFailed
-from query_engine.store import StoreClient
+from query_engine.errors import StoreFailed
+from query_engine.store import TAIL, StoreClient, broken_off
 from query_engine.terms import Term
 
 _TSV = "text/tab-separated-values"
@@ -36,20 +36,13 @@ async def table(store: StoreClient, query: str, width: int, **bindings: Binding)
         QueryTimeout: the store's time limit struck, perhaps in the middle of the answer.
         StoreFailed: the answer is no such table; and what :meth:`StoreClient.proxy` raises.
     """
-    async with store.proxy(bind(query, bindings), _TSV) as response:
-        lines = (await response.aread()).decode().replace("\r\n", "\n").split("\n")
-    if lines[-1]:
-        raise broken_off(lines[-1])
+    lines = (await store.read(bind(query, bindings), _TSV)).decode().replace("\r\n", "\n").split("\n")
+    if lines[-1]:  # every row ends its line; what follows the last one is the store saying why it broke off
+        raise broken_off(lines[-1][-TAIL:].encode())
     rows: list[Sequence[str]] = [line.split("\t") for line in lines[1:-1]]
     if any(len(row) != width for row in rows):
         raise StoreFailed("the store's answer is no table of what was asked")
     return rows
-
-
-def broken_off(text: str) -> QueryEngineError:
-    """The error of an answer that does not end with its last row's line: what follows is the store saying why it broke off."""
-    told = "the store broke off its answer: " + text[-200:]
-    return QueryTimeout(told) if "cancel" in told or "time" in told else StoreFailed(told)
 
 
 def iri(cell: str) -> str:
@@ -80,7 +73,9 @@ def read_term(cell: str) -> Term:
     for pattern, datatype in _BARE:
         if pattern.fullmatch(cell):
             return Term("literal", cell, datatype)
-    raise StoreFailed(f"the store's answer holds no term: {cell[:100]!r}")
+    if cell.startswith('"'):
+        raise StoreFailed(f"the store's answer holds no term: {cell[:100]!r}")
+    return Term("literal", cell)  # RDF4J leaves the quotes of plain words out
 
 
 def _unescape(match: re.Match[str]) -> str:

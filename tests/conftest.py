@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -12,19 +13,30 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
+from deploy import fuseki
+from deploy.errors import ServerMissing
+from deploy.fuseki import Fuseki
+from edge.stores import StoreAddress
 from tests.mlflow_environment import installed_pllib, mlflow_python  # noqa: F401 - fixtures of every folder
+from tests.provenance import rdf4j
+from tests.provenance.fuseki import FusekiServer
+from tests.provenance.oxigraph import Oxigraph
+from tests.provenance.rdf4j import Rdf4jServer
 from tests.redis_process import RedisProcess
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 120
 STOP_SECONDS = 60
 MARK = "PLLIB_TEST_SESSION"
+FUSEKI_DATASETS = 16
+Program = TypeVar("Program")
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,7 @@ class Services:
     query_url: str
     store_url: str
     data: Path
+    store: StoreAddress
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -86,6 +99,20 @@ def require_server() -> Callable[[str], str]:
         return pytest.fail(told) if os.environ.get("CI", "") not in ("", "0", "false") else pytest.skip(told)
 
     return require
+
+
+def _java_programs(find: Callable[[], Program]) -> Program:
+    """What `find` gives; where there is no Java or no Maven to get it with, the test is skipped, and with CI set it fails."""
+    try:
+        return find()
+    except ServerMissing as error:
+        told = f"{error.message}: {error.fix}"
+        return pytest.fail(told) if os.environ.get("CI", "") not in ("", "0", "false") else pytest.skip(told)
+
+
+def require_fuseki() -> Fuseki:
+    """Fuseki, as the launcher runs it."""
+    return _java_programs(lambda: fuseki.find(print))
 
 
 @pytest.fixture(scope="session")
@@ -140,11 +167,11 @@ Stack = Callable[..., AbstractContextManager[Services]]
 def stack(free_port: Callable[[], int], require_server: Callable[[str], str]) -> Stack:
     """A function that starts the whole stack in a folder, as a user would by the launcher, for a `with` block.
 
-    What is given beside the folder are options of ``up``.
+    What is given beside the folder are options of ``up``; with a store, that one is used and none is started.
     """
 
     @contextmanager
-    def run(folder: Path, *options: str) -> Iterator[Services]:
+    def run(folder: Path, *options: str, store: StoreAddress | None = None) -> Iterator[Services]:
         require_server("oxigraph")
         data, ready, log = folder / "data", folder / "ready.json", folder / "launcher.log"
         ports = [f"--{name}-port={free_port()}" for name in ("tracker", "manager", "query", "store")]
@@ -163,6 +190,10 @@ def stack(free_port: Callable[[], int], require_server: Callable[[str], str]) ->
         environment = {
             name: value for name, value in os.environ.items() if name == MARK or not name.startswith("PLLIB_")
         }
+        if store:
+            ends = {"URL": store.url, "KIND": store.kind, "QUERY_URL": store.query_url}
+            ends |= {"UPDATE_URL": store.update_url, "GRAPH_URL": store.graph_url}
+            environment |= {f"PLLIB_STORE_{name}": text for name, text in ends.items()}
         with log.open("wb") as output:
             launcher = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=output, stderr=output)
         try:
@@ -172,7 +203,8 @@ def stack(free_port: Callable[[], int], require_server: Callable[[str], str]) ->
                     pytest.fail("the services did not start:\n" + log.read_text(encoding="utf-8", errors="replace"))
                 time.sleep(0.05)
             urls = json.loads(ready.read_text(encoding="utf-8"))
-            yield Services(urls["tracker"], urls["manager"], urls["query_engine"], urls["store"], data)
+            used = store or StoreAddress(urls["store"])
+            yield Services(urls["tracker"], urls["manager"], urls["query_engine"], urls["store"], data, used)
         finally:
             launcher.terminate()
             try:
@@ -189,6 +221,103 @@ def services(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """One stack for all tests of the session."""
     with stack(tmp_path_factory.mktemp("services")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def fuseki_stores(
+    free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Iterator[StoreAddress]]:
+    """Empty databases of one Fuseki server, another one at each ``next``."""
+    names = [f"test{number}" for number in range(FUSEKI_DATASETS)]
+    server = FusekiServer(require_fuseki(), tmp_path_factory.mktemp("fuseki") / "data", free_port(), names)
+    try:
+        server.start()
+        yield iter(server.stores)
+    finally:
+        server.end()
+
+
+@pytest.fixture(scope="session")
+def rdf4j_stores(
+    free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Iterator[StoreAddress]]:
+    """Empty repositories of one RDF4J server, another one at each ``next``."""
+    server = Rdf4jServer(_java_programs(rdf4j.programs), tmp_path_factory.mktemp("rdf4j"), free_port())
+    try:
+        server.start()
+        yield (server.repository(f"test{number}") for number in itertools.count())
+    finally:
+        server.end()
+
+
+@pytest.fixture(scope="session")
+def empty_store(request: pytest.FixtureRequest) -> Callable[[str], StoreAddress | None]:
+    """A function that gives an empty store of a kind; none for Oxigraph, of which everyone starts their own."""
+
+    def give(kind: str) -> StoreAddress | None:
+        return None if kind == "oxigraph" else next(request.getfixturevalue(f"{kind}_stores"))
+
+    return give
+
+
+@pytest.fixture(scope="session")
+def services_on(
+    stack: Stack,
+    services: Services,
+    empty_store: Callable[[str], StoreAddress | None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], Services]]:
+    """A function that gives the session's one stack on a kind of store."""
+    with ExitStack() as running:
+        found = {"oxigraph": services}
+
+        def give(kind: str) -> Services:
+            if kind not in found:
+                folder = tmp_path_factory.mktemp(f"{kind}-services")
+                found[kind] = running.enter_context(stack(folder, store=empty_store(kind)))
+            return found[kind]
+
+        yield give
+
+
+@pytest.fixture(scope="session", params=os.environ.get("PLLIB_TEST_STORES", "oxigraph,fuseki").split(","))
+def store_kind(request: pytest.FixtureRequest) -> str:
+    """The kinds of stores that a test is run on, in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def make_store(
+    free_port: Callable[[], int], require_server: Callable[[str], str]
+) -> Callable[[str, Path], Oxigraph | FusekiServer]:
+    """A function that gives a store's server of a kind on a folder of its own; it is not started."""
+
+    def make(kind: str, folder: Path) -> Oxigraph | FusekiServer:
+        if kind == "fuseki":
+            return FusekiServer(require_fuseki(), folder, free_port())
+        if kind != "oxigraph":
+            pytest.skip(f"the tests do not kill or slow down {kind}")
+        return Oxigraph(require_server("oxigraph"), folder, free_port())
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def engine_on_a_store(
+    free_port: Callable[[], int],
+    require_server: Callable[[str], str],
+    empty_store: Callable[[str], StoreAddress | None],
+) -> Callable[..., AbstractContextManager[Any]]:
+    """A function that starts a query engine with some options on an empty store of a kind, for a `with` block."""
+    from tests.integration.query_graph import engine_on, served
+
+    def start(kind: str, *options: str) -> AbstractContextManager[Any]:
+        store = empty_store(kind)
+        if store is None:
+            return served(require_server("oxigraph"), (free_port(), free_port()), *options)
+        return engine_on(store, free_port(), *options)
+
+    return start
 
 
 def _marked(session: str) -> dict[int, str]:

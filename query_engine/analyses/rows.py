@@ -6,10 +6,10 @@ from contextlib import aclosing
 
 import orjson
 
-from query_engine.errors import QueryTimeout, StoreFailed, TooLarge
+from query_engine.errors import StoreFailed, TooLarge
 from query_engine.formats import RESULTS_JSON
 from query_engine.results import cutter
-from query_engine.store import Row, StoreClient
+from query_engine.store import TAIL, Row, StoreClient, broken_off
 from query_engine.terms import term
 
 MAX_ROWS = 50_000
@@ -39,12 +39,7 @@ async def bounded_table(store: StoreClient, query: str, most: int = MAX_ROWS) ->
                 break
     kept += cut.close()
     if not cut.complete():
-        text = kept[-200:].decode("utf-8", "replace")
-        raise (
-            QueryTimeout("the query took longer than the store allows")
-            if "cancel" in text
-            else StoreFailed(f"the store broke off its answer: …{text}")
-        )
+        raise broken_off(bytes(kept[-TAIL:]))
     try:
         document = orjson.loads(kept)
         rows = [{name: term(value) for name, value in row.items()} for row in document["results"]["bindings"]]

@@ -5,31 +5,46 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from edge.stores import KINDS, StoreAddress
 from manager.errors import StoreRejected, StoreUnavailable
-from manager.store import BULK_FROM, KINDS, SparqlStore, Term
+from manager.store import BULK_FROM, SparqlStore, Term
 from pllib.provml.vocabulary import XSD
+from tests.provenance.fuseki import FusekiServer
 from tests.provenance.oxigraph import Oxigraph
 
+Server = Oxigraph | FusekiServer
 SMALL, BULK = 3, BULK_FROM + 1
 
 
 @pytest.fixture(scope="module")
-def server(
-    require_server: Callable[[str], str], free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Oxigraph]:
-    found = Oxigraph(require_server("oxigraph"), tmp_path_factory.mktemp("store") / "data", free_port())
-    found.start()
-    yield found
-    found.end()
+def started(make_store: Callable[[str, Path], Server], tmp_path_factory: Any) -> Iterator[Callable[[str], Server]]:
+    """A function that gives the one running server of a kind."""
+    servers: dict[str, Server] = {}
+
+    def server(kind: str) -> Server:
+        if kind not in servers:
+            servers[kind] = make_store(kind, tmp_path_factory.mktemp("store") / "data")
+            servers[kind].start()
+        return servers[kind]
+
+    yield server
+    for each in servers.values():
+        each.end()
 
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture
+def server(started: Callable[[str], Server], kind: str) -> Server:
+    return started("fuseki" if kind == "fuseki" else "oxigraph")
 
 
 @pytest.fixture(params=[SMALL, BULK], ids=["small", "bulk"])
@@ -53,7 +68,7 @@ def text(lines: list[str]) -> bytes:
 
 def run(url: str, kind: str, act: Callable[[SparqlStore], Awaitable[None]], timeout: float = 60.0) -> None:
     async def whole() -> None:
-        store = SparqlStore(url, kind, timeout)
+        store = SparqlStore(StoreAddress(url, kind), timeout)
         try:
             await act(store)
         finally:
@@ -62,11 +77,11 @@ def run(url: str, kind: str, act: Callable[[SparqlStore], Awaitable[None]], time
     asyncio.run(whole())
 
 
-def stored(server: Oxigraph, name: str) -> set[str]:
+def stored(server: Server, name: str) -> set[str]:
     return {line for line in server.lines() if line.startswith(f"<{name}>")}
 
 
-def test_what_was_loaded_can_be_read_at_once(server: Oxigraph, kind: str, size: int, name: str) -> None:
+def test_what_was_loaded_can_be_read_at_once(server: Server, kind: str, size: int, name: str) -> None:
     async def act(store: SparqlStore) -> None:
         await store.load(text(lines(name, size)), size)
         assert await store.ask(f'ASK {{ <{name}> <urn:p> "{size - 1}" }}')
@@ -76,7 +91,7 @@ def test_what_was_loaded_can_be_read_at_once(server: Oxigraph, kind: str, size: 
     assert stored(server, name) == set(lines(name, size))
 
 
-def test_twice_is_once_and_loads_add_up(server: Oxigraph, kind: str, size: int, name: str) -> None:
+def test_twice_is_once_and_loads_add_up(server: Server, kind: str, size: int, name: str) -> None:
     async def act(store: SparqlStore) -> None:
         for part in (lines(name, size), lines(name, size), lines(name, size)[::-1], lines(name, size + 5)):
             await store.load(text(part), len(part))
@@ -85,13 +100,13 @@ def test_twice_is_once_and_loads_add_up(server: Oxigraph, kind: str, size: int, 
     assert stored(server, name) == set(lines(name, size + 5))
 
 
-def test_nothing_is_a_load_as_well(server: Oxigraph, kind: str) -> None:
+def test_nothing_is_a_load_as_well(server: Server, kind: str) -> None:
     before = server.lines()
     run(server.url, kind, lambda store: store.load(b"", 0))
     assert server.lines() == before
 
 
-def test_refused_triples_leave_nothing_behind(server: Oxigraph, kind: str, size: int, name: str) -> None:
+def test_refused_triples_leave_nothing_behind(server: Server, kind: str, size: int, name: str) -> None:
     broken = [*lines(name, size), f"<{name}> <urn:p> no term .", *lines(name, size)]
 
     async def act(store: SparqlStore) -> None:
@@ -102,7 +117,7 @@ def test_refused_triples_leave_nothing_behind(server: Oxigraph, kind: str, size:
     assert stored(server, name) == set()
 
 
-def test_loads_at_the_same_time_all_arrive(server: Oxigraph, kind: str, size: int, name: str) -> None:
+def test_loads_at_the_same_time_all_arrive(server: Server, kind: str, size: int, name: str) -> None:
     parts = [[f'<{name}> <urn:p{part}> "{number}" .' for number in range(size)] for part in range(4)]
 
     async def act(store: SparqlStore) -> None:
@@ -112,7 +127,7 @@ def test_loads_at_the_same_time_all_arrive(server: Oxigraph, kind: str, size: in
     assert stored(server, name) == {line for part in parts for line in part}
 
 
-def test_a_query_that_is_none_is_refused(server: Oxigraph, kind: str) -> None:
+def test_a_query_that_is_none_is_refused(server: Server, kind: str) -> None:
     async def act(store: SparqlStore) -> None:
         with pytest.raises(StoreRejected):
             await store.ask("ASK {")
@@ -153,7 +168,7 @@ class Says(httpx.AsyncBaseTransport):
 )
 def test_what_may_succeed_later_is_told_from_what_will_not(kind: str, status: int, error: type[Exception]) -> None:
     async def whole() -> None:
-        store = SparqlStore("http://127.0.0.1:1", kind, transport=Says(status))
+        store = SparqlStore(StoreAddress("http://127.0.0.1:1", kind), transport=Says(status))
         with pytest.raises(error, match="the store's own words" if status else "too slow"):
             await store.load(text(lines("urn:a", 1)), 1)
         await store.close()
@@ -162,20 +177,23 @@ def test_what_may_succeed_later_is_told_from_what_will_not(kind: str, status: in
 
 
 def test_what_was_committed_outlives_a_kill(
-    require_server: Callable[[str], str], free_port: Callable[[], int], tmp_path: Path, kind: str, size: int, name: str
+    make_store: Callable[[str, Path], Server], tmp_path: Path, kind: str, name: str
 ) -> None:
-    server = Oxigraph(require_server("oxigraph"), tmp_path / "data", free_port())
+    server = make_store("fuseki" if kind == "fuseki" else "oxigraph", tmp_path / "data")
     server.start()
     try:
-        run(server.url, kind, lambda store: store.load(text(lines(name, size)), size))
+        for size in (SMALL, BULK):
+            own = f"{name}-{size}"
+            run(server.url, kind, lambda store: store.load(text(lines(own, size)), size))  # noqa: B023
         server.end(9)
         server.start()
-        assert stored(server, name) == set(lines(name, size))
+        for size in (SMALL, BULK):
+            assert stored(server, f"{name}-{size}") == set(lines(f"{name}-{size}", size))
     finally:
         server.end()
 
 
-def test_an_update_takes_out_and_puts_in_at_once(server: Oxigraph, kind: str, name: str) -> None:
+def test_an_update_takes_out_and_puts_in_at_once(server: Server, kind: str, name: str) -> None:
     async def act(store: SparqlStore) -> None:
         await store.load(text(lines(name, 3)), 3)
         removed, added = lines(name, 3)[:2], [f'<{name}> <urn:p> "ä \\"q\\" \\\\"@de .']
@@ -191,7 +209,7 @@ def test_an_update_takes_out_and_puts_in_at_once(server: Oxigraph, kind: str, na
     run(server.url, kind, act)
 
 
-def test_terms_have_their_types(server: Oxigraph, kind: str, name: str) -> None:
+def test_terms_have_their_types(server: Server, kind: str, name: str) -> None:
     async def act(store: SparqlStore) -> None:
         await store.load(f'<{name}> <urn:p> "1"^^<{XSD}integer> .\n<{name}> <urn:p> "a" .\n'.encode(), 2)
         found = {row["o"] for row in await store.terms(f"SELECT ?o {{ <{name}> <urn:p> ?o }}")}

@@ -19,6 +19,7 @@ import pytest
 
 from pllib import spool
 from tests.integration.test_tracker_process import Receiver, Tracker
+from tests.provenance.literals import as_oxigraph, lines_as_oxigraph
 
 ROOT = Path(__file__).parents[2]
 PREFIXES = """
@@ -110,17 +111,18 @@ class Lab:
     def select(self, query: str) -> list[dict[str, Any]]:
         """Rows as the store itself gives them: plain texts by name."""
         answer = self.http.post(
-            f"{self.services.store_url}/query",
+            self.services.store.query_url,
             data={"query": PREFIXES + query},
             headers={"Accept": "application/sparql-results+json"},
         )
         assert answer.status_code == 200, answer.text
-        return [{name: term["value"] for name, term in row.items()} for row in answer.json()["results"]["bindings"]]
+        rows = answer.json()["results"]["bindings"]
+        return [{name: as_oxigraph(term["value"], term.get("datatype")) for name, term in row.items()} for row in rows]
 
     def triples(self) -> set[str]:
         """Everything in the store, as N-Triples lines (there are no blank nodes, so sets can be compared)."""
-        answer = self.http.get(f"{self.services.store_url}/store?default", headers={"Accept": "application/n-triples"})
-        return set(answer.text.splitlines())
+        answer = self.http.get(self.services.store.graph_url, headers={"Accept": "application/n-triples"})
+        return lines_as_oxigraph(answer.text)
 
     def get(self, path: str, /, **parameters: Any) -> httpx.Response:
         return self.http.get(f"{self.services.query_url}{path}", params=parameters)
@@ -141,8 +143,8 @@ class Lab:
 
 
 @pytest.fixture
-def lab(services: Any, tmp_path: Path) -> Iterable[Lab]:
-    found = Lab(services, tmp_path)
+def lab(store_kind: str, services_on: Any, tmp_path: Path) -> Iterable[Lab]:
+    found = Lab(services_on(store_kind), tmp_path)
     yield found
     found.http.close()
 
@@ -159,9 +161,9 @@ def ancestors(lab: Lab) -> Callable[..., set[str]]:
 
 
 @pytest.fixture
-def other_lab(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterable[Lab]:
+def other_lab(store_kind: str, empty_store: Any, stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterable[Lab]:
     """A lab on a stack of its own, empty at first."""
-    with stack(tmp_path_factory.mktemp("other")) as services:
+    with stack(tmp_path_factory.mktemp("other"), store=empty_store(store_kind)) as services:
         found = Lab(services, tmp_path_factory.mktemp("other-lab"))
         yield found
         found.http.close()

@@ -16,10 +16,10 @@ EPOCHS = 3
 
 
 @pytest.fixture(scope="module")
-def digits(stack, tmp_path_factory) -> Any:
+def digits(stack, store_kind, empty_store, tmp_path_factory) -> Any:
     """The scripts have run on a stack of their own: the lab, what plain Python says was learnt, and the client."""
     lab_class = _lab_class()
-    with stack(tmp_path_factory.mktemp("digits")) as services:
+    with stack(tmp_path_factory.mktemp("digits"), store=empty_store(store_kind)) as services:
         lab = lab_class(services, tmp_path_factory.mktemp("digits-work"))
         for name, more in (("curate", []), ("prepare", []), ("train", ["--epochs", str(EPOCHS)])):
             lab.run_file(

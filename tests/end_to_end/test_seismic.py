@@ -154,9 +154,9 @@ def _near(value: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def seismic(stack, tmp_path_factory) -> Iterator[Study]:
+def seismic(stack, store_kind, empty_store, tmp_path_factory) -> Iterator[Study]:
     """The demonstration has run on a stack of its own."""
-    with stack(tmp_path_factory.mktemp("seismic")) as services:
+    with stack(tmp_path_factory.mktemp("seismic"), store=empty_store(store_kind)) as services:
         script = ROOT / "examples" / "seismic" / "demo.py"
         command = [sys.executable, str(script), "--data", str(services.data), "--epochs", str(EPOCHS)]
         environment = {**os.environ, "PLLIB_STRICT": "1", "COLUMNS": "160"}
@@ -394,5 +394,5 @@ def test_workflows_that_share_data(seismic):
 
 
 def test_the_graph_of_all_workflows_holds_to_prov_constraints(seismic, constraint_violations):
-    answer = httpx.get(f"{seismic.services.store_url}/store?default", headers={"Accept": "application/n-triples"})
+    answer = httpx.get(seismic.services.store.graph_url, headers={"Accept": "application/n-triples"})
     assert constraint_violations(set(answer.text.splitlines())) == []

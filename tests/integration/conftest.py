@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.integration.query_graph import Served, served
+from tests.integration.query_graph import Served
 
 
 @pytest.fixture(scope="module")
-def engine(turtle: str, free_port: Callable[[], int], require_server: Callable[[str], str]) -> Iterator[Served]:
-    """A query engine and its store with the module's own fixture ``turtle`` in it."""
-    with served(require_server("oxigraph"), (free_port(), free_port())) as running:
+def engine(turtle: str, engine_on_a_store: Callable[..., Any], store_kind: str) -> Iterator[Served]:
+    """A query engine and its store with the module's own fixture ``turtle`` in it, on each kind of store."""
+    with engine_on_a_store(store_kind) as running:
         running.load(turtle)
         yield running
 

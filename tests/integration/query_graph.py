@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from edge.stores import StoreAddress
 from pllib.provml.iris import DEFAULT_BASE as BASE
 from pllib.provml.vocabulary import PREFIXES
 
@@ -103,12 +104,12 @@ class Served:
     """A store and the query engine before it."""
 
     query_url: str
-    store_url: str
+    store: StoreAddress
 
     def load(self, turtle: str) -> None:
         """Adds statements to the store."""
         headers = {"Content-Type": "text/turtle"}
-        httpx.post(f"{self.store_url}/store?default", content=turtle.encode(), headers=headers).raise_for_status()
+        httpx.post(self.store.graph_url, content=turtle.encode(), headers=headers, timeout=60).raise_for_status()
 
 
 @contextmanager
@@ -134,9 +135,17 @@ def process(command: list[str], url: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def served(oxigraph: str, ports: tuple[int, int], *options: str) -> Iterator[Served]:
-    """An empty store and a query engine with these options."""
-    store, engine = (f"http://127.0.0.1:{port}" for port in ports)
+    """An empty Oxigraph and a query engine with these options."""
+    store = StoreAddress(f"http://127.0.0.1:{ports[0]}")
     store_command = [oxigraph, "serve", "--bind", f"127.0.0.1:{ports[0]}", "--timeout-s", "20"]
-    command = [sys.executable, "-m", "query_engine", "--port", str(ports[1]), "--store-url", store, *options]
-    with process(store_command, f"{store}/query"), process(command, f"{engine}/health"):
-        yield Served(engine, store)
+    with process(store_command, store.query_url), engine_on(store, ports[1], *options) as running:
+        yield running
+
+
+@contextmanager
+def engine_on(store: StoreAddress, port: int, *options: str) -> Iterator[Served]:
+    """A query engine with these options on a store that runs."""
+    url = f"http://127.0.0.1:{port}"
+    at_store = ["--store-url", store.url, "--store-kind", store.kind, "--store-query-url", store.query_url]
+    with process([sys.executable, "-m", "query_engine", "--port", str(port), *at_store, *options], f"{url}/health"):
+        yield Served(url, store)

@@ -11,7 +11,7 @@ import httpx
 import pygraphviz
 import pytest
 
-from tests.integration.query_graph import Served, served
+from tests.integration.query_graph import Served
 from tests.unit.lineage.digits import digits
 from tests.unit.lineage.graphs import BASE, Graph, build, chain
 from tests.unit.lineage.test_lineage_walk import activities, trace
@@ -21,8 +21,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
-def engine(free_port: Callable[[], int], require_server: Callable[[str], str]) -> Iterator[Served]:
-    with served(require_server("oxigraph"), (free_port(), free_port())) as running:
+def engine(engine_on_a_store: Callable[..., Any], store_kind: str) -> Iterator[Served]:
+    with engine_on_a_store(store_kind) as running:
         running.load(digits().text)
         for link in LINKS:
             running.load(chain(60, 3, link)[0].text)

@@ -32,10 +32,11 @@ Json = Any
 class Manager:
     """A manager process; ``client`` calls it."""
 
-    def __init__(self, port: int, store_url: str, log: Path) -> None:
+    def __init__(self, port: int, store_url: str, log: Path, kind: str = "oxigraph") -> None:
         self.log = log
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False)
-        self._command = [sys.executable, "-m", "manager", "--port", str(port), "--store-url", store_url]
+        at_store = ["--store-url", store_url, "--store-kind", kind]
+        self._command = [sys.executable, "-m", "manager", "--port", str(port), *at_store]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

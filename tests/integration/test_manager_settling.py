@@ -33,10 +33,8 @@ SETTLED += [PROVLAKE + name for name in ("duration", "status", "latest", "lastSt
 
 
 @pytest.fixture(scope="module")
-def store(
-    require_server: Callable[[str], str], free_port: Ports, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Oxigraph]:
-    store = Oxigraph(require_server("oxigraph"), tmp_path_factory.mktemp("settling") / "store", free_port())
+def store(make_store: Callable[[str, Path], Any], store_kind: str, tmp_path_factory: Any) -> Iterator[Oxigraph]:
+    store = make_store(store_kind, tmp_path_factory.mktemp("settling") / "store")
     store.start()
     yield store
     store.end()
@@ -46,7 +44,7 @@ def store(
 def managers(store: Oxigraph, free_port: Ports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Manager]]:
     """Three of them on one store; each test has executions of its own."""
     folder = tmp_path_factory.mktemp("managers")
-    found = [Manager(free_port(), store.url, folder / f"{number}.log") for number in range(3)]
+    found = [Manager(free_port(), store.url, folder / f"{number}.log", store.store.kind) for number in range(3)]
     for manager in found:
         manager.start()
     wait_until(found[0].usable, "the ontology is in the store")
@@ -174,7 +172,7 @@ def test_a_manager_that_is_killed_between_the_commit_and_what_follows(
 ) -> None:
     bodies = [tracked.document(named(records, "killed"), producer=f"{rank:032x}") for rank, records in processes(2)]
     with Proxy(store.url) as between:
-        doomed = Manager(free_port(), between.url, tmp_path / "doomed.log")
+        doomed = Manager(free_port(), between.url, tmp_path / "doomed.log", store.store.kind)
         doomed.start()
         wait_until(doomed.usable, "it has a store")
 
@@ -216,7 +214,8 @@ def two_readers(store: Oxigraph, free_port: Ports, tmp_path: Path) -> Iterator[C
 
     with Proxy(store.url) as one, Proxy(store.url) as other, ThreadPoolExecutor(2) as pool:
         both = [
-            Manager(free_port(), proxy.url, tmp_path / f"{number}.log") for number, proxy in enumerate((one, other))
+            Manager(free_port(), proxy.url, tmp_path / f"{number}.log", store.store.kind)
+            for number, proxy in enumerate((one, other))
         ]
         for manager in both:
             manager.start()
@@ -283,7 +282,7 @@ def test_a_manager_that_was_slow_does_not_undo_what_came_in_between(
         return proxy.forward(request)
 
     with Proxy(store.url) as between, ThreadPoolExecutor(1) as pool:
-        slow = Manager(free_port(), between.url, tmp_path / "slow.log")
+        slow = Manager(free_port(), between.url, tmp_path / "slow.log", store.store.kind)
         slow.start()
         wait_until(slow.usable, "it has a store")
         between.behave(hold)

@@ -5,24 +5,25 @@ from __future__ import annotations
 import itertools
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
 
 from pllib.query import Client, QueryRefused
-from tests.integration.query_graph import Served, served
+from tests.integration.query_graph import Served
 from tests.unit.lineage.digits import digits
 from tests.unit.lineage.graphs import Graph
 
 
 @pytest.fixture(scope="module")
-def engine(free_port: Callable[[], int], require_server: Callable[[str], str]) -> Iterator[Served]:
-    with served(require_server("oxigraph"), (free_port(), free_port())) as running:
+def engine(engine_on_a_store: Callable[..., Any], store_kind: str) -> Iterator[Served]:
+    with engine_on_a_store(store_kind) as running:
         graph = digits()
         for number in range(120):
             graph.run("many", f"{number:03}", start=1000 + number, end=1001 + number)
         headers = {"Content-Type": "application/n-triples"}
-        httpx.post(f"{running.store_url}/store?default", content=_text(graph), headers=headers).raise_for_status()
+        httpx.post(running.store.graph_url, content=_text(graph), headers=headers).raise_for_status()
         yield running
 
 

@@ -67,7 +67,7 @@ def test_a_million_points_are_thinned_out_in_a_few_times_what_their_bare_query_t
     with httpx.Client(timeout=60) as client:
 
         def bare() -> None:
-            client.post(f"{engine.store_url}/query", content=SELECT, headers=headers).raise_for_status()
+            client.post(engine.store.query_url, content=SELECT, headers=headers).raise_for_status()
 
         def thinned() -> dict:
             answer = client.get(f"{engine.query_url}/v1/series/{SERIES}", params={"points": 1000})
@@ -83,7 +83,7 @@ def test_a_million_points_are_thinned_out_in_a_few_times_what_their_bare_query_t
 
 def test_more_points_than_are_allowed_are_refused_with_what_to_do(engine):
     async def ask(window: Window) -> int:
-        store = StoreClient(f"{engine.store_url}/query")
+        store = StoreClient(engine.store)
         try:
             return len(await fetch(store, BASE + SERIES, window, most=10_000))
         finally:

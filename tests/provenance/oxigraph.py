@@ -9,6 +9,8 @@ from pathlib import Path
 
 import httpx
 
+from edge.stores import StoreAddress
+
 PATIENCE = 60.0
 
 
@@ -23,6 +25,7 @@ class Oxigraph:
 
     def __init__(self, program: str, folder: Path, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        self.store = StoreAddress(self.url, "oxigraph")
         self._command = [program, "serve", "--location", str(folder), "--bind", f"127.0.0.1:{port}"]
         self._log = folder.parent / f"{folder.name}.log"
         self._process: subprocess.Popen[bytes] | None = None

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from deploy import health, logs, plan, processes
+from deploy.stores import Oxigraph
 from tests.faults.proxy import Proxy, relay, until
 from tests.redis_process import SAFE
 
@@ -299,7 +300,9 @@ class Cluster:
         outside = self.store_url() if kind == "manager" else None
         queue = self.redis.url if self.redis and layout.queue == "redis" else None
         settings = plan.Settings(folder, ports, store_url=outside, queue=queue)
-        (service,) = (one for one in plan.services(settings, sys.executable, self._oxigraph) if one.name == kind)
+        (service,) = (
+            one for one in plan.services(settings, sys.executable, Oxigraph(self._oxigraph)) if one.name == kind
+        )
         command = service.command
         if kind in layout.wraps:
             command = (command[0], *layout.wraps[kind], *command[2:])

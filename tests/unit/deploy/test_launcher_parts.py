@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import commands, health, logs, ports, processes, state
+from deploy import health, logs, ports, processes, state, stores
 from deploy.__main__ import main
 from deploy.errors import DeployError, FolderInUse, FolderUnusable, PortUnavailable, ServerMissing
 from deploy.plan import Service
@@ -155,7 +155,7 @@ def test_health_of_something_that_speaks_no_http_is_trouble():
 def test_without_the_stores_program_the_way_to_get_it_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ServerMissing) as refused:
-        commands.find_oxigraph(str(tmp_path / "python"))
+        stores.find_oxigraph(str(tmp_path / "python"))
     assert "pip install oxigraph" in refused.value.fix
 
 
@@ -166,8 +166,8 @@ def test_the_stores_program_beside_python_comes_first(tmp_path, monkeypatch):
         program.write_text("#!/bin/sh\n")
         program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path / "elsewhere"))
-    assert commands.find_oxigraph(str(tmp_path / "venv" / "python")) == str(tmp_path / "venv" / "oxigraph")
-    assert commands.find_oxigraph(str(tmp_path / "python")) == str(tmp_path / "elsewhere" / "oxigraph")
+    assert stores.find_oxigraph(str(tmp_path / "venv" / "python")) == str(tmp_path / "venv" / "oxigraph")
+    assert stores.find_oxigraph(str(tmp_path / "python")) == str(tmp_path / "elsewhere" / "oxigraph")
 
 
 def test_every_refusal_has_a_way_out_and_an_exit_code():

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from deploy.commands import ready_text
 from deploy.plan import Ports, Settings, addresses, folders, services
+from deploy.stores import Oxigraph
 
 DATA = Path("/srv/pllib")
+OXIGRAPH = Oxigraph("/venv/oxigraph")
 
 
 def options(command: tuple[str, ...]) -> dict[str, str]:
@@ -15,21 +17,27 @@ def options(command: tuple[str, ...]) -> dict[str, str]:
 
 
 def test_each_service_comes_after_those_it_leans_on():
-    plan = services(Settings(DATA), "/venv/python", "/venv/oxigraph")
+    plan = services(Settings(DATA), "/venv/python", OXIGRAPH)
     assert [service.name for service in plan] == ["store", "manager", "query_engine", "tracker"]
 
 
 def test_commands_of_the_default_stack():
-    store, manager, query, tracker = (one.command for one in services(Settings(DATA), "/venv/python", "/venv/oxigraph"))
+    store, manager, query, tracker = (one.command for one in services(Settings(DATA), "/venv/python", OXIGRAPH))
     assert store[:2] == ("/venv/oxigraph", "serve")
     assert options(store) == {"--location": "/srv/pllib/store", "--bind": "127.0.0.1:8473", "--timeout-s": "30"}
     assert manager[:3] == ("/venv/python", "-m", "manager")
-    assert options(manager) == {"--host": "127.0.0.1", "--port": "8471", "--store-url": "http://127.0.0.1:8473"}
+    assert options(manager) == {
+        "--host": "127.0.0.1",
+        "--port": "8471",
+        "--store-url": "http://127.0.0.1:8473",
+        "--store-kind": "oxigraph",
+    }
     assert query[:3] == ("/venv/python", "-m", "query_engine")
     assert options(query) == {
         "--host": "127.0.0.1",
         "--port": "8472",
         "--store-url": "http://127.0.0.1:8473",
+        "--store-kind": "oxigraph",
         "--data": "/srv/pllib/query",
     }
     assert tracker[:3] == ("/venv/python", "-m", "tracker")
@@ -43,7 +51,7 @@ def test_commands_of_the_default_stack():
 
 def test_ports_and_base_reach_everyone_who_needs_them():
     settings = Settings(DATA, Ports(1, 2, 3, 4), base="https://example.org/p/")
-    store, manager, query, tracker = services(settings, "python", "oxigraph")
+    store, manager, query, tracker = services(settings, "python", OXIGRAPH)
     assert [one.port for one in (tracker, manager, query, store)] == [1, 2, 3, 4]
     assert store.health_url == "http://127.0.0.1:4/query?query=ASK%7B%7D"
     assert tracker.health_url == "http://127.0.0.1:1/health"
@@ -55,7 +63,7 @@ def test_ports_and_base_reach_everyone_who_needs_them():
 
 
 def test_the_queue_of_the_tracker():
-    tracker = services(Settings(DATA, queue="redis://q:6379/0", keep_delivered=0), "python", "oxigraph")[-1]
+    tracker = services(Settings(DATA, queue="redis://q:6379/0", keep_delivered=0), "python", OXIGRAPH)[-1]
     assert options(tracker.command)["--queue"] == "redis://q:6379/0"
     assert options(tracker.command)["--keep-delivered"] == "0"
 
@@ -65,12 +73,12 @@ def test_with_an_outside_store_none_is_started():
     plan = services(settings, "python", None)
     assert [service.name for service in plan] == ["manager", "query_engine", "tracker"]
     assert options(plan[0].command)["--store-url"] == "http://triples:3030/ds"
-    assert DATA / "store" not in folders(settings)
+    assert DATA / "store" not in folders(settings, None)
     assert addresses(plan, settings.store_url)["store"] == "http://triples:3030/ds"
 
 
 def test_what_is_told_when_all_is_ready_names_every_way_in():
-    text = ready_text(DATA, addresses(services(Settings(DATA), "python", "oxigraph")))
+    text = ready_text(DATA, addresses(services(Settings(DATA), "python", OXIGRAPH)))
     assert "export PLLIB_URL=http://127.0.0.1:8470" in text
     assert "http://127.0.0.1:8472/sparql" in text
     assert "http://127.0.0.1:8472/docs" in text

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from edge.stores import StoreAddress
 from query_engine.analyses.rows import bounded_rows
 from query_engine.binding import Iri
 from query_engine.errors import QueryTimeout, StoreFailed
@@ -21,7 +22,7 @@ XSD = "http://www.w3.org/2001/XMLSchema#"
 def answered(body: bytes, ask: Callable[[StoreClient], Coroutine[Any, Any, Any]]) -> Any:
     async def run() -> Any:
         transport = httpx.MockTransport(lambda _: httpx.Response(200, content=body))
-        store = StoreClient("http://store/query", transport=transport)
+        store = StoreClient(StoreAddress("http://store"), transport=transport)
         try:
             return await ask(store)
         finally:
@@ -59,7 +60,11 @@ def test_only_iris_are_iris():
 
 def test_a_cell_that_is_no_term_is_the_stores_fault():
     with pytest.raises(StoreFailed):
-        value("no term")
+        value('"no term')
+
+
+def test_a_word_without_quotes_is_a_text():
+    assert value("finished") == "finished"  # as RDF4J writes it
 
 
 def test_a_table_has_a_row_a_solution():
