@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Union
 
 from ..errors import ConfigurationError, PllibError
 from ..prov import forms
@@ -233,7 +233,9 @@ def _numbered(documents: Documents) -> Iterator[Any]:
 def _write(document: Document, options: Options, number: str) -> None:
     output = options.get("output", "-")
     for name in dict.fromkeys(options.get("format") or ["json"]):
-        form = ("trig" if document.bundles else "ttl") if name == _RDF else name
+        form: Union[str, forms.Format] = forms.VALID_XML if name == "xml" else name
+        if name == _RDF:
+            form = "trig" if document.bundles else "ttl"
         if output == "-":
             forms.write(document, sys.stdout, form)
         else:

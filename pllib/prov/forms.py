@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from typing import Callable, Dict, NamedTuple, Optional, TextIO, Tuple, Union
 
 from . import dot, json_form, jsonld_form, provn, provn_reader, rdf, rdf_reader, svg, xml_form
@@ -61,6 +62,8 @@ FORMATS: Dict[str, Format] = {
         Format("svg", "a drawing", (".svg",), "image/svg+xml", None, svg.write),
     )
 }
+VALID_XML = FORMATS["xml"]._replace(write=partial(xml_form.write, escapes=True))
+"""PROV-XML whose names all hold to the XSD (see ``xml_form.write``)."""
 READ = [name for name, form in FORMATS.items() if form.read]
 WRITTEN = [name for name, form in FORMATS.items() if form.write]
 _ENDINGS = {ending: each for each in FORMATS.values() for ending in each.endings}
@@ -134,20 +137,22 @@ def detect(text: str) -> Format:
     raise DocumentError(f"this looks like none of {', '.join(READ)}; say which it is", "format")
 
 
-def write(document: Document, out: Union[TextIO, os.PathLike[str], str], format: Optional[str] = None) -> None:
+def write(
+    document: Document, out: Union[TextIO, os.PathLike[str], str], format: Union[str, Format, None] = None
+) -> None:
     """Writes a document to a stream or a file.
 
     A file is put in place when it is whole; one that was there stays as it is until then.
 
     Args:
-        format: a name of ``FORMATS``; of a path the ending says it.
+        format: a name of ``FORMATS``, or a format itself; of a path the ending says it.
 
     Raises:
         DocumentError: the format is not known, or cannot hold the document; the message says why.
         OSError: the file cannot be written.
     """
     path = os.fspath(out) if isinstance(out, (str, os.PathLike)) else None
-    chosen = by_name(format) if format is not None else by_ending(path)
+    chosen = format if isinstance(format, Format) else by_name(format) if format is not None else by_ending(path)
     if chosen is None:
         raise DocumentError(f"say the format: one of {', '.join(WRITTEN)}", path)
     if chosen.write is None:

@@ -29,17 +29,21 @@ class Names:
         declared: prefix to IRI; the empty prefix is the default namespace.
         outer: the namespaces of the document around a bundle.
         local: what a local name may be in the format; anything, without it.
+        escapes: IRIs that end in no local name get an escape so that they do; else their local name is empty.
 
     Raises:
         DocumentError: a prefix is none, or a standard one stands for something else.
     """
 
     def __init__(
-        self, declared: Mapping[str, str], outer: Optional[Names] = None, local: Optional[Pattern[str]] = None
+        self,
+        declared: Mapping[str, str],
+        outer: Optional[Names] = None,
+        local: Optional[Pattern[str]] = None,
+        escapes: bool = False,
     ) -> None:
         self._local = local
-        # Only a format in which a local name cannot be empty may have no name for an IRI.
-        self._end = re.compile(rf"(?:{local.pattern})\Z") if local is not None and not local.fullmatch("") else None
+        self._end = re.compile(rf"(?:{local.pattern})\Z") if local is not None and escapes else None
         self.declared: Dict[str, str] = dict(declared)
         for prefix, iri in self.declared.items():
             if prefix and not _PREFIX.fullmatch(prefix):
@@ -170,9 +174,11 @@ def iris_of(statements: Iterable[Statement]) -> Iterator[str]:
                 yield value.datatype
 
 
-def names_of(bundle: Bundle, outer: Optional[Names] = None, local: Optional[Pattern[str]] = None) -> Names:
+def names_of(
+    bundle: Bundle, outer: Optional[Names] = None, local: Optional[Pattern[str]] = None, escapes: bool = False
+) -> Names:
     """The namespaces of a document or bundle with prefixes for all IRIs in it. Its statements are read once."""
-    names = Names(bundle.namespaces, outer, local)
+    names = Names(bundle.namespaces, outer, local, escapes)
     for iri in iris_of(bundle.statements):
         names.shorten(iri)
     return names

@@ -41,13 +41,17 @@ _DERIVATION = {"hadActivity": "activity"}
 # -- writing
 
 
-def write(document: Document, out: TextIO) -> None:
+def write(document: Document, out: TextIO, escapes: bool = False) -> None:
     """Writes a document. Its statements are read twice, since all namespaces are declared first, on the outermost element.
+
+    Args:
+        escapes: names hold to the XSD also where an IRI ends in a digit or delimiter, by an escape that only this
+            library's reader takes away again; else such a name has an empty local part, and any reader gets the IRI.
 
     Raises:
         DocumentError: a text holds a character that XML has no form for.
     """
-    names = names_of(document, None, NC_NAME)
+    names = names_of(document, None, NC_NAME, escapes)
     for bundle in document.bundles:
         for iri in (bundle.id or "", *iris_of(bundle.statements)):
             names.shorten(iri)
