@@ -27,7 +27,8 @@ _PROPERTIES = ("rdf:type", "rdfs:label", "provlake:storeType", "provlake:host", 
 _SCHEMAS = f"""{SPARQL_PREFIXES}SELECT ?item ?schema ?name ?database ?inside ?attribute WHERE {{
   VALUES ?item {{}}
   ?item prov:wasDerivedFrom ?plan .
-  ?schema provlake:hasDatabaseSchema?/provlake:hasDatabase?/provlake:hasDataStore ?plan ; a provlake:DataSchema ; rdfs:label ?name .
+  ?plan ^provlake:hasDataStore/(^provlake:hasDatabase)?/(^provlake:hasDatabaseSchema)? ?schema .
+  ?schema a provlake:DataSchema ; rdfs:label ?name .
   OPTIONAL {{ ?schema provlake:hasDatabaseSchema?/provlake:hasDatabase/rdfs:label ?database }}
   OPTIONAL {{ ?schema provlake:hasDatabaseSchema/rdfs:label ?inside }}
   OPTIONAL {{ ?column provlake:hasDataSchema ?schema ; rdfs:label ?attribute }}

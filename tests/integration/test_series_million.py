@@ -48,7 +48,7 @@ def engine(free_port: Callable[[], int], require_server: Callable[[str], str], v
                 f'<{BASE}{series}> <https://w3id.org/pllib/provlake#points> "{text}"^^<http://www.w3.org/1999/02/22-rdf-syntax-ns#JSON> .'
             )
         headers = {"Content-Type": "application/n-triples"}
-        url = f"{running.store_url}/store?default&no_transaction"
+        url = running.store.bulk_url
         httpx.post(url, content="\n".join(chunks).encode(), headers=headers, timeout=60).raise_for_status()
         yield running
 
