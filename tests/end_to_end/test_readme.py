@@ -18,7 +18,9 @@ def test_the_readme_s_code_runs_and_its_questions_are_answered(lab):
     code = "\n".join(blocks("README.md"))
     for name in ("raw.npz", "train.npz", "model.pkl"):
         (lab.folder / name).write_bytes(name.encode())
-    code = code.replace("scratch", f"scratch-{lab.mark}").replace("    ...\n", "    pass\n")
+    for name in ("scratch", "prepare", "train", "digits"):  # other tests use the same services, and some the same names
+        code = code.replace(f'"{name}"', f'"{name}-{lab.mark}"')
+    code = code.replace("    ...\n", "    pass\n")
     lab.run(code)
     lab.settle()
     found = lab.lineage("model.pkl", store=f"scratch-{lab.mark}")
