@@ -44,14 +44,14 @@ def told(done: subprocess.CompletedProcess[str], mark: str = "MARK") -> str:
 
 
 @pytest.fixture(scope="module")
-def recording(services: Any, installed_pllib: str) -> Callable[[Path], dict[str, str]]:
+def recording(store_kind: str, services_on: Any, installed_pllib: str) -> Callable[[Path], dict[str, str]]:
     """The environment of a process that has pllib and the one variable set."""
 
     def variables(folder: Path) -> dict[str, str]:
         return {
             "PYTHONPATH": installed_pllib,
             "PLLIB_MLFLOW": "1",
-            "PLLIB_URL": services.tracker_url,
+            "PLLIB_URL": services_on(store_kind).tracker_url,
             "PLLIB_SPOOL": str(folder / "spool"),
         }
 
