@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import re
+from html import escape
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
-from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 860, 460
 LEFT, RIGHT, TOP, BOTTOM = 80, 20, 44, 52

@@ -21,13 +21,10 @@ Errors::
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
-from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
-from urllib.request import ProxyHandler, Request, build_opener
 
 from .errors import ConfigurationError, PllibError
 from .provml.iris import encode
@@ -35,7 +32,6 @@ from .provml.vocabulary import PREFIXES, XSD
 
 Row = Dict[str, Any]
 
-_CHUNK = 262_144
 _NUMBERS = {
     XSD + name: int for name in ("integer", "int", "long", "short", "byte", "nonNegativeInteger", "positiveInteger")
 }
@@ -67,38 +63,15 @@ class QueryRefused(QueryError):
         self.status, self.code, self.field, self.fix = status, code, field, fix
 
 
-# No proxy from the environment: the services are on the user's own network, and a proxy would get the token.
-_opener = build_opener(ProxyHandler({}))
-
-
-def _fetch(request: Request, timeout: float) -> bytes:
-    return b"".join(_fetched(request, timeout))
-
-
-def _fetched(request: Request, timeout: float) -> Iterator[bytes]:
+def _fetched(address: str, headers: Mapping[str, str], timeout: float, body: Optional[bytes] = None) -> Iterator[bytes]:
     """An answer in pieces; ``timeout`` is for each."""
-    try:
-        with _opener.open(request, timeout=timeout) as answer:
-            while chunk := answer.read(_CHUNK):
-                yield chunk
-            if answer.length:  # the answer promised more; read() says so only of pieces that have a size of their own
-                raise http.client.IncompleteRead(b"", answer.length)
-    except HTTPError as error:
-        with error:
-            raise _refusal(error.code, error.read(100_000)) from error
-    except (URLError, OSError, http.client.HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise QueryUnreachable(f"no answer from {request.full_url.split('?')[0]}: {reason}") from error
+    from .query_http import fetched  # what it imports takes longer than most commands do
+
+    return fetched(address, headers, timeout, body)
 
 
-def _refusal(status: int, content: bytes) -> QueryRefused:
-    try:
-        told = json.loads(content)["error"]
-        return QueryRefused(status, str(told["code"]), str(told["message"]), told.get("field"), told.get("fix"))
-    except (ValueError, KeyError, TypeError):
-        return QueryRefused(
-            status, "http_error", f"status {status}: {content[:300].decode('utf-8', 'replace')}", None, None
-        )
+def _fetch(address: str, headers: Mapping[str, str], timeout: float, body: Optional[bytes] = None) -> bytes:
+    return b"".join(_fetched(address, headers, timeout, body))
 
 
 def _headers(token: Optional[str], accept: str) -> Dict[str, str]:
@@ -132,14 +105,14 @@ def get_json(
     """
     given = {name: value for name, value in (parameters or {}).items() if value is not None}
     address = url.rstrip("/") + path + ("?" + urlencode(given, doseq=True) if given else "")
-    return _parsed(_fetch(Request(address, headers=_headers(token, "application/json")), timeout), url)  # noqa: S310
+    return _parsed(_fetch(address, _headers(token, "application/json"), timeout), url)
 
 
 def post_json(url: str, path: str, content: Any, *, timeout: float = 30.0, token: Optional[str] = None) -> Any:
     """The JSON answer to a POST of JSON. As ``get_json``."""
     headers = {**_headers(token, "application/json"), "Content-Type": "application/json"}
     body = json.dumps(content).encode("utf-8")
-    return _parsed(_fetch(Request(url.rstrip("/") + path, body, headers), timeout), url)  # noqa: S310
+    return _parsed(_fetch(url.rstrip("/") + path, headers, timeout, body), url)
 
 
 class Client:
@@ -166,7 +139,7 @@ class Client:
             "Content-Type": "application/sparql-query; charset=utf-8",
         }
         body = _with_prefixes(query).encode("utf-8")
-        found = _parsed(_fetch(Request(f"{self.url}/sparql", body, headers), self.timeout), self.url)  # noqa: S310
+        found = _parsed(_fetch(f"{self.url}/sparql", headers, self.timeout, body), self.url)
         try:
             if "boolean" in found:
                 return [{"answer": found["boolean"]}]
@@ -248,8 +221,7 @@ class Client:
         """
         name = format if format == "provn" else f"prov-{format}"
         query = urlencode({"format": name, "document": documents, "bundle": bundles}, doseq=True)
-        request = Request(f"{self.url}/v1/prov?{query}", headers=_headers(self.token, "*/*"))  # noqa: S310
-        return _fetched(request, self.timeout)
+        return _fetched(f"{self.url}/v1/prov?{query}", _headers(self.token, "*/*"), self.timeout)
 
     def analyses(self, **facets: str) -> List[Row]:
         """The named analyses, those of the given facets (``data="hybrid"``, ``direction="forward"``, …)."""
@@ -376,7 +348,7 @@ class Client:
     def _content(self, path: str, parameters: Mapping[str, Any]) -> bytes:
         """An answer as it is, in whatever format the parameters ask for."""
         address = f"{self.url}{path}?{urlencode(parameters)}"
-        return _fetch(Request(address, headers=_headers(self.token, "*/*")), self.timeout)  # noqa: S310
+        return _fetch(address, _headers(self.token, "*/*"), self.timeout)
 
     def _pages(self, path: str, filters: Mapping[str, Any]) -> Iterator[Row]:
         page = self._get(path, filters)
