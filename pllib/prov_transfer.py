@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 import sys
 import time
 from typing import Any, Dict, Iterable, List, Mapping
@@ -24,6 +23,7 @@ from .prov.normal import decode
 from .query_options import add_query_options, query_client
 from .settings import Settings
 from .transport import GZIP_FROM, RETRY_STATUS, HttpTransport, gzipped
+from .whole_file import whole_file
 
 MAX_BODY = 30_000_000
 """Bytes of a document that is sent in one piece; the tracker takes 32 MB, and 8 MB of them compressed."""
@@ -223,16 +223,12 @@ def export(chosen: argparse.Namespace) -> int:
         for chunk in chunks:
             sys.stdout.buffer.write(chunk)
         return 0
-    part = f"{chosen.output}.{os.getpid()}.part"
     counter = Counter("pllib prov export", sys.stderr)
     try:
-        with open(part, "wb") as file:
+        with whole_file(chosen.output) as part, open(part, "wb") as file:
             for chunk in chunks:
                 file.write(chunk)
                 counter.update(file.tell())
-        os.replace(part, chosen.output)
     finally:
         counter.end()
-        if os.path.exists(part):
-            os.remove(part)
     return 0

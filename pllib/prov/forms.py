@@ -7,6 +7,7 @@ import re
 from functools import partial
 from typing import Callable, Dict, NamedTuple, Optional, TextIO, Tuple, Union
 
+from ..whole_file import whole_file
 from . import dot, json_form, jsonld_form, provn, provn_reader, rdf, rdf_reader, svg, xml_form
 from .errors import DocumentError
 from .model import Document
@@ -167,14 +168,8 @@ def write(
 
 
 def _write_file(document: Document, writer: Writer, path: str) -> None:
-    part = f"{path}.{os.getpid()}.part"
-    try:
-        with open(part, "w", encoding="utf-8", newline="\n") as stream:
-            writer(document, stream)
-        os.replace(part, path)
-    finally:
-        if os.path.exists(part):
-            os.remove(part)
+    with whole_file(path) as part, open(part, "w", encoding="utf-8", newline="\n") as stream:
+        writer(document, stream)
 
 
 def by_ending(path: Optional[str], text: Optional[str] = None) -> Optional[Format]:

@@ -7,6 +7,8 @@ import os
 from typing import Any, Dict, Iterator, List, Set, Tuple
 from urllib.parse import unquote
 
+from ..whole_file import whole_file
+
 Json = Any
 Row = Tuple[str, ...]
 MOST_ROWS = 200
@@ -30,10 +32,8 @@ def write_card(document: str, path: str) -> None:
     """
     with open(document, encoding="utf-8") as file:
         text = "\n".join(_lines(json.load(file))) + "\n"
-    part = f"{path}.{os.getpid()}.part"
-    with open(part, "w", encoding="utf-8") as file:
+    with whole_file(path) as part, open(part, "w", encoding="utf-8") as file:
         file.write(text)
-    os.replace(part, path)
 
 
 def _lines(document: Json) -> Iterator[str]:

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from .. import this_process
 from .._boundary import nothing, report, shielded
 from ..errors import PllibError
+from ..whole_file import whole_file
 from .folders import Folder
 from .names import file_name
 from .said import once
@@ -84,9 +85,8 @@ def _write_crate(reading: Any, execution: str, path: str) -> None:
     with this_process.importing():
         from ..documents.crate import write_crate
 
-    part = f"{path}.{os.getpid()}.part.zip"
-    write_crate(reading, execution, part)
-    os.replace(part, path)
+    with whole_file(path, ".part.zip") as part:
+        write_crate(reading, execution, part)
 
 
 def _write_card(document: str, path: str) -> None:
@@ -105,11 +105,9 @@ def write_metrics(folder: Folder, origin: Origin, names: Dict[Key, str], separat
     for key, rows in _points(folder, origin).items():
         name = names.get(key) or default_name(folder, key)
         path = os.path.join(folder.metrics, f"{file_name(name)}_GR{folder.rank}.csv")
-        part = f"{path}.{os.getpid()}.part"
-        with open(part, "w", encoding="utf-8", newline="\n") as file:
+        with whole_file(path) as part, open(part, "w", encoding="utf-8", newline="\n") as file:
             file.write(separator.join(HEADER) + "\n")
             file.writelines(separator.join(row) + "\n" for row in rows)
-        os.replace(part, path)
 
 
 def default_name(folder: Folder, key: Key) -> str:
