@@ -5,7 +5,7 @@ DIR/fuseki/log4j2.properties  what it says in its log: warnings, no line a reque
 DIR/fuseki/tdb2/              the database
 
 The program is one file of some 48 MB, which Maven gets the first time. Of the server only queries, updates and graph
-requests to the one dataset are switched on: no administration, no page, no other origin.
+requests to the one dataset are switched on, and its compaction: no other administration, no page, no other origin.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PREFIX fuseki: <http://jena.apache.org/fuseki#>
 PREFIX ja:     <http://jena.hpl.hp.com/2005/11/Assembler#>
 PREFIX tdb2:   <http://jena.apache.org/2016/tdb#>
 
-[] a fuseki:Server ; fuseki:services ( {names} ) .
+[] a fuseki:Server ; fuseki:compactEP true ; fuseki:services ( {names} ) .
 """
 _SERVICE = """
 <#{number}> a fuseki:Service ; fuseki:name "{name}" ;
@@ -51,7 +51,7 @@ _SERVICE = """
   fuseki:dataset [ a tdb2:DatasetTDB2 ; tdb2:location {location} ;
     ja:context [ ja:cxtName "arq:queryTimeout" ; ja:cxtValue "{milliseconds}" ] ] .
 """
-_LOGGING = """\
+LOGGING = """\
 status = error
 appender.out.type = Console
 appender.out.name = out
@@ -92,7 +92,7 @@ class Fuseki:
         try:
             (own / "tdb2").mkdir(parents=True, exist_ok=True)
             (own / "config.ttl").write_text(configuration({DATASET.strip("/"): own / "tdb2"}), encoding="utf-8")
-            (own / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
+            (own / "log4j2.properties").write_text(LOGGING, encoding="utf-8")
         except OSError as error:
             raise FolderUnusable(
                 f"the folder {own} cannot be written ({error.strerror})", "give another data folder with --data DIR"

@@ -11,6 +11,7 @@ from typing import Optional, Sequence
 from urllib.parse import urlsplit
 
 from edge.errors import SettingsError
+from edge.flags import ALLOWED_HOSTS, INSECURE, host_names
 from edge.flags import add as add_flags
 from edge.listening import serve
 from edge.stores import FLAGS as STORE_FLAGS
@@ -21,7 +22,7 @@ from query_engine.settings import LOOPBACK_HOSTS, Settings
 
 _EPILOG = """Each option can also be set in the environment: PLLIB_QUERY_HOST, PLLIB_QUERY_PORT, PLLIB_STORE_*,
 PLLIB_BASE, PLLIB_QUERY_TIMEOUT, PLLIB_QUERY_MAX_ROWS, PLLIB_QUERY_MAX_BYTES, PLLIB_QUERY_DATA,
-PLLIB_QUERY_STORES; an option given here wins.
+PLLIB_QUERY_STORES, PLLIB_ALLOWED_HOSTS, PLLIB_INSECURE; an option given here wins.
 
 Try it: curl 'http://127.0.0.1:8472/v1/executions?status=running'
         curl http://127.0.0.1:8472/sparql --data-urlencode 'query=SELECT * WHERE { ?s ?p ?o } LIMIT 5'"""
@@ -50,8 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--data", type=Path, default=env("PLLIB_QUERY_DATA"), help="folder for stored queries (none: not kept)")
     add("--stores", type=Path, default=env("PLLIB_QUERY_STORES"), help="TOML file of the data stores to read (none)")
-    add("--allowed-host", action="append", default=[], help="a further name that requests may use (repeat)")
-    add("--insecure", action="store_true", help="allow to listen beyond loopback, where anyone may read everything")
+    add_flags(parser, (ALLOWED_HOSTS, INSECURE), os.environ)
     return parser
 
 
@@ -106,7 +106,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         max_bytes=options.max_bytes,
         data=options.data,
         stores=_stores(parser, options.stores),
-        hosts=(*LOOPBACK_HOSTS, options.host, *options.allowed_host),
+        hosts=(*LOOPBACK_HOSTS, options.host, *host_names(options.allowed_hosts)),
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     serve(create_app(settings), options.host, options.port)
