@@ -23,7 +23,7 @@ ALLOWED_HOSTS = Flag(
     "--allowed-hosts", "PLLIB_ALLOWED_HOSTS", "", "host names it may be called by beside loopback, with commas"
 )
 INSECURE = Flag(
-    "--insecure", "PLLIB_INSECURE", False, "listen beyond loopback although anyone who reaches the port is served"
+    "--insecure", "PLLIB_INSECURE", False, "listen beyond loopback although anyone who reaches the port can write"
 )
 
 

@@ -38,7 +38,7 @@ class KnownHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._host(scope) not in self._hosts:
-            fix = "Call the server by one of its names, or start it with --allowed-hosts."
+            fix = "Call the server by one of its names, or start it with --allowed-host."
             body = error_body("unknown_host", "the Host header is none of this server's names", "Host", fix)
             await JSONResponse(body, 400)(scope, receive, send)
             return

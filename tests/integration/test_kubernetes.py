@@ -39,6 +39,7 @@ WORKLOADS = ("pllib-redis", "pllib-fuseki", "pllib-manager", "pllib-tracker", "p
 OURS = ("pllib-manager", "pllib-tracker", "pllib-query-engine")
 VERSIONS = ("1.31", "1.37")
 SECRET = "0123456789abcdef"
+BEARER = {"Authorization": f"Bearer {SECRET}"}
 PATIENCE = 90.0
 Json = Any
 
@@ -117,7 +118,9 @@ def test_names_that_are_used_are_there() -> None:
         references = [
             each["valueFrom"]["secretKeyRef"] for each in container.get("env", ()) if "secretKeyRef" in str(each)
         ]
-        assert {each["name"] for each in references} <= secrets
+        volumes_of = {each["secret"]["secretName"] for each in pod.get("volumes", ()) if "secret" in each}
+        assert {each["name"] for each in references} | volumes_of <= secrets
+    assert services["pllib-manager"]["clusterIP"] == "None", "trackers find all managers by the name"
     told = kustomization(FOLDER / "example")
     images = {container_of(name)["image"] for name in WORKLOADS if name != "pllib-redis"}
     assert {each["name"] for each in told["images"]} == images
@@ -193,7 +196,8 @@ class Cluster:
         """What stands for the texts of the manifests, of one workload."""
         own = self._folder / name
         (own / "data" / "tdb2").mkdir(parents=True, exist_ok=True)
-        found = {"/data": str(own / "data")}
+        (own / "token").write_text(SECRET)
+        found = {"/data": str(own / "data"), "/run/secrets/pllib": str(own)}
         for generator in kustomization(BASE)["configMapGenerator"]:
             for file in generator.get("files", ()):
                 (own / file).write_text(replaced((BASE / file).read_text(), found))
@@ -246,7 +250,7 @@ class Cluster:
             return False
 
     def get(self, port: int, path: str, headers: Mapping[str, str]) -> httpx.Response:
-        return httpx.get(f"http://127.0.0.1:{port}{path}", headers=dict(headers), trust_env=False, timeout=30)
+        return httpx.get(f"http://127.0.0.1:{port}{path}", headers={**headers}, trust_env=False, timeout=30)
 
 
 def wait_until(condition: Callable[[], bool], what: str, log: Path) -> None:
@@ -261,7 +265,7 @@ def scaler() -> tuple[str, str]:
     told = next(each for each in manifests(FOLDER / "autoscaling") if each["kind"] == "ScaledObject")["spec"]
     assert told["scaleTargetRef"] == {"name": "pllib-manager"}
     (trigger,) = told["triggers"]
-    assert trigger["type"] == "metrics-api"
+    assert (trigger["type"], trigger["metadata"]["authMode"]) == ("metrics-api", "bearer")
     assert int(trigger["metadata"]["targetValue"]) > 0
     return trigger["metadata"]["url"], trigger["metadata"]["valueLocation"]
 
@@ -276,7 +280,7 @@ def test_what_the_manifests_say_starts_and_works_and_the_scaler_reads_what_waits
     tracker = cluster.ports[int(address.port or 0)]
 
     def lag() -> Json:
-        found: Json = cluster.get(tracker, address.path, {"Host": address.netloc}).json()
+        found: Json = cluster.get(tracker, address.path, BEARER | {"Host": address.netloc}).json()
         for name in path.split("."):
             found = found[name]
         return found
@@ -300,7 +304,7 @@ def test_what_the_manifests_say_starts_and_works_and_the_scaler_reads_what_waits
         assert stranger.status_code == 400
         with cluster.running("pllib-fuseki"), cluster.running("pllib-manager"), cluster.running("pllib-query-engine"):
             wait_until(lambda: lag() == 0, "the manager has taken all", log)
-            headers = {"Host": "pllib-query-engine"}
+            headers = BEARER | {"Host": "pllib-query-engine"}
             found = cluster.get(cluster.ports[8472], "/v1/executions", headers).json()["items"]
             assert len(found) == 3
             assert all(each["iri"].startswith(settings()["PLLIB_BASE"]) for each in found)
