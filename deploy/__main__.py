@@ -10,6 +10,7 @@ from pathlib import Path
 
 from deploy import arguments, commands, move, queue, stores
 from deploy.backup import backup
+from deploy.compact import compact
 from deploy.errors import DeployError, UsageError
 from deploy.plan import Ports, Settings
 from deploy.restore import into_folder, into_services
@@ -130,6 +131,11 @@ def _move_store(asked: argparse.Namespace, _data: Path) -> int:
     return move.move(_path(asked.folder), source, target, asked.anyway, _print)
 
 
+def _compact(asked: argparse.Namespace, data: Path) -> int:
+    store = commands.store_address(data, asked.store_url, asked.store_kind)
+    return compact(store, commands.own_database(data, store), _print)
+
+
 def _tracker(asked: argparse.Namespace, data: Path) -> str:
     return commands.address(data, "tracker", asked.tracker_url, "--tracker-url")
 
@@ -149,6 +155,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Path], int]] = {
     "backup": _backup,
     "restore": _restore,
     "move-store": _move_store,
+    "compact": _compact,
 }
 
 

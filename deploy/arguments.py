@@ -24,6 +24,7 @@ PLLib on one machine: the store, the manager, the query engine and the tracker, 
   python -m deploy backup FOLDER          everything, while it runs
   python -m deploy restore FOLDER         into a data folder
   python -m deploy move-store FOLDER      from one store into another, checked
+  python -m deploy compact                disk space of the store that is not needed any more
 
 Then tell your scripts where the tracker is: export PLLIB_URL=http://127.0.0.1:8470
 """
@@ -84,6 +85,16 @@ that are named; a file has one line, `basic USER:PASSWORD` or `bearer TOKEN`.
 Exit codes: 0 both hold the same; 1 all was sent, and they differ; 2 it could not be done; run it again to go on.
 """
 
+COMPACT = """\
+TDB2, the database of Fuseki, grows with each commit. This has the store make it anew without what nobody needs, while it
+answers queries; what is to be written waits in the queue meanwhile, and captures go on. For a moment there are both
+databases on the disk. A store that ends in the middle goes on with the old one.
+
+Fuseki that others run must have its compaction switched on (`fuseki:compactEP true`, or the option --compact).
+
+Exit codes: 0 done, or not needed (Oxigraph); 1 the store gave up; 2 it could not be asked.
+"""
+
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the launcher's command line."""
@@ -106,6 +117,7 @@ def parser() -> argparse.ArgumentParser:
             "--tracker-url", metavar="URL", type=_url, help="the tracker (default: that of the data folder)"
         )
     _add_move(_word(words, "move-store", "from one store into another, checked", MOVE_STORE))
+    _add_its_store(_word(words, "compact", "give back disk space of the store", COMPACT))
     return made
 
 
@@ -211,6 +223,10 @@ def _add_timeout(word: argparse.ArgumentParser) -> None:
 
 def _add_backup(word: argparse.ArgumentParser) -> argparse.ArgumentParser:
     word.add_argument("folder", metavar="FOLDER")
+    return _add_its_store(word)
+
+
+def _add_its_store(word: argparse.ArgumentParser) -> argparse.ArgumentParser:
     word.add_argument("--store-url", metavar="URL", type=_url, help="the store (default: that of the data folder)")
     _add_kind(word)
     return word

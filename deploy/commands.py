@@ -221,6 +221,15 @@ def store_address(data: Path, url: str | None, kind: str) -> StoreAddress:
     return StoreAddress(run.urls["store"], run.store_kind)
 
 
+def own_database(data: Path, store: StoreAddress) -> Path | None:
+    """The folder of a store's data, where the stack on the data folder runs that store."""
+    run = running(data)
+    found = next((each for each in run.services if each.name == "store"), None) if run else None
+    if found is None or found.url != store.url:
+        return None
+    return data / stores.FOLDERS[store.kind]
+
+
 def status(data: Path, report: Report) -> int:
     """Tells of the launcher and each service. 0 when all are usable, 1 when one is not or nothing runs."""
     run = running(data)

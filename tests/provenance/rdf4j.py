@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +9,7 @@ import httpx
 
 from deploy import fuseki, maven
 from edge.stores import StoreAddress
+from tests.provenance.store_server import StoreServer
 
 PATIENCE = 180.0
 SERVER = (
@@ -48,44 +46,24 @@ def programs() -> Programs:
     return Programs(fuseki.java(), *files)
 
 
-class Rdf4jServer:
-    """A server of repositories in a folder. It runs between ``start`` and ``end``."""
+class Rdf4jServer(StoreServer):
+    """A server of repositories in a folder."""
 
     def __init__(self, found: Programs, folder: Path, port: int) -> None:
-        self._root = f"http://127.0.0.1:{port}/rdf4j"
-        self._log = folder / "rdf4j.log"
-        self._command = [
+        command = [
             *(found.java, "-Xmx1g", f"-Dorg.eclipse.rdf4j.appdata.basedir={folder / 'data'}"),
             *("-jar", str(found.container), "--host", "127.0.0.1", "--port", str(port)),
             *("--path", "/rdf4j", str(found.server)),
         ]
-        self._process: subprocess.Popen[bytes] | None = None
+        store = StoreAddress(f"http://127.0.0.1:{port}/rdf4j", "sparql")
+        super().__init__(command, store, folder / "rdf4j.log", PATIENCE)
 
-    def start(self) -> None:
-        """Returns when it answers."""
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, cwd=self._log.parent, stdout=log, stderr=log)
-        until = time.monotonic() + PATIENCE
-        while not self._answers():
-            assert self._process.poll() is None, self._log.read_text(errors="replace")
-            assert time.monotonic() < until, "the store does not start"
-            time.sleep(0.1)
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self._root}/protocol", trust_env=False).is_success
-        except httpx.TransportError:
-            return False
+    def _ping(self) -> httpx.Response:
+        return httpx.get(f"{self.url}/protocol", trust_env=False)
 
     def repository(self, name: str) -> StoreAddress:
         """A new repository of this name."""
-        url = f"{self._root}/repositories/{name}"
+        url = f"{self.url}/repositories/{name}"
         headers = {"Content-Type": "text/turtle"}
         httpx.put(url, content=REPOSITORY % name, headers=headers, trust_env=False, timeout=60).raise_for_status()
         return StoreAddress(url, "sparql", url, f"{url}/statements", f"{url}/rdf-graphs/service")
-
-    def end(self, how: int = signal.SIGTERM) -> None:
-        if self._process is not None:
-            self._process.send_signal(how)
-            self._process.wait(PATIENCE)
-            self._process = None
