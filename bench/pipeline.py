@@ -29,11 +29,12 @@ def stack() -> Iterator[dict[str, str]]:
 
 
 @contextlib.contextmanager
-def stack_in(folder: Path) -> Iterator[dict[str, str]]:
-    """The same in a folder that stays; its data are in ``data`` there."""
+def stack_in(folder: Path, *options: str) -> Iterator[dict[str, str]]:
+    """The same in a folder that stays, with further options of ``up``; its data are in ``data`` there."""
     ready = folder / "ready.json"
     ports = [word for name in ("tracker", "manager", "query", "store") for word in (f"--{name}-port", str(free_port()))]
-    command = [sys.executable, "-m", "deploy", "up", "--data", str(folder / "data"), "--ready-file", str(ready), *ports]
+    at = ["--data", str(folder / "data"), "--ready-file", str(ready)]
+    command = [sys.executable, "-m", "deploy", "up", *at, *ports, *options]
     process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 90

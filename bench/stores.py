@@ -147,7 +147,7 @@ def writes() -> list[Measure]:
 # -- all the way
 
 
-def _spooled(folder: Path, tasks: int) -> None:
+def spooled(folder: Path, tasks: int) -> None:
     """A spool of tasks of 10 values in and 10 out, as a script without a tracker leaves it."""
     environment = {**os.environ, "PLLIB_MODE": "disk", "PLLIB_SPOOL": str(folder), "PYTHONPATH": str(CHECKOUT)}
     command = [sys.executable, "-m", "bench.stores", "script", str(tasks)]
@@ -197,16 +197,16 @@ def ingest(rounds: int = 3) -> list[Measure]:
 def _ship(back: Server, tracker: Server, spool: Path, tasks: int) -> float:
     """Seconds from the start of the shipping until nothing waits."""
     folder = spool / f"spool-{tasks}"
-    _spooled(folder, tasks)
+    spooled(folder, tasks)
     began = time.perf_counter()
     command = [sys.executable, "-m", "pllib", "ship", str(folder), "--url", tracker.url]
     subprocess.run(command, cwd=CHECKOUT, check=True, timeout=300, stdout=subprocess.DEVNULL)
-    while _get(tracker.url + "/v1/stats")["queue"]["depth"]:
+    while get(tracker.url + "/v1/stats")["queue"]["depth"]:
         time.sleep(0.02)
     return time.perf_counter() - began
 
 
-def _get(url: str) -> Any:
+def get(url: str) -> Any:
     with urlopen(url, timeout=30) as answer:
         return json.load(answer)
 
@@ -315,6 +315,11 @@ def _cpu(servers: list[Server]) -> list[float]:
 def _busy(before: list[float], after: list[float], seconds: float) -> str:
     store_, *managers_ = ((b - a) / seconds for a, b in zip(before, after))
     return f"store {store_:.2f} cores, managers {', '.join(f'{each:.2f}' for each in managers_)}"
+
+
+def measures() -> list[Measure]:
+    """What of Fuseki's own rate is left all the way through the services, and what a second manager adds."""
+    return [*ingest(), *managers()]
 
 
 if __name__ == "__main__":

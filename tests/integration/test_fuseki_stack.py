@@ -19,6 +19,8 @@ from deploy.state import read_run
 from edge.stores import StoreAddress
 from tests.faults.proxy import Proxy, Reply, Request, relay
 from tests.integration.test_manager_process import Manager, wait_until
+from tests.integration.test_operations import frozen, manager_pid
+from tests.integration.test_power_cut import send, settle
 from tests.provenance import tracked
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -55,9 +57,11 @@ def capture(tracker: str, number: int) -> None:
     wait_until(lambda: not httpx.get(waiting, trust_env=False, timeout=60).json()["queue"]["depth"], "all is delivered")
 
 
-def test_a_killed_fuseki_comes_back_with_all_and_is_backed_up_and_restored(stack: Any, tmp_path: Path) -> None:
+def test_a_killed_fuseki_comes_back_with_all_and_is_backed_up_and_restored(
+    stack: Any, redis_server: Any, tmp_path: Path
+) -> None:
     (tmp_path / "one").mkdir()
-    with stack(tmp_path / "one", "--store=fuseki") as services:
+    with stack(tmp_path / "one", "--store=fuseki", "--queue", redis_server.url) as services:
         store = StoreAddress(services.store_url, "fuseki")
         capture(services.tracker_url, 1)
         before = lines_of(store)
@@ -72,8 +76,13 @@ def test_a_killed_fuseki_comes_back_with_all_and_is_backed_up_and_restored(stack
         whole = lines_of(store)
         assert before < whole
         assert deploy("status", "--data", str(services.data)).returncode == 0
-        done = deploy("backup", str(tmp_path / "backup"), "--data", str(services.data))
+        with frozen(manager_pid(services.data)):
+            send(services.tracker_url, "waits", range(3))  # the third part is in the queue's server alone
+            done = deploy("backup", str(tmp_path / "backup"), "--data", str(services.data))
         assert done.returncode == 0, done.stderr
+        settle(services.tracker_url)
+        assert whole < lines_of(store)
+        whole = lines_of(store)
         log = (services.data / "logs" / "store.log").read_text()
         assert "digits" not in log, "the log has no line a request"
     restored = deploy(
@@ -83,6 +92,7 @@ def test_a_killed_fuseki_comes_back_with_all_and_is_backed_up_and_restored(stack
     other = deploy("up", "--data", str(tmp_path / "two" / "data"), "--store", "oxigraph")
     assert (other.returncode, "holds a store of the kind fuseki" in other.stderr) == (2, True)
     with stack(tmp_path / "two") as services:  # the kind is known by what the folder holds
+        settle(services.tracker_url)
         assert lines_of(StoreAddress(services.store_url, "fuseki")) == whole
 
 
