@@ -27,7 +27,8 @@ class RedisProcess:
     def __init__(self, program: str, folder: Path, port: int, settings: dict[str, str] | None = None) -> None:
         self.port = port
         self.url = f"redis://127.0.0.1:{port}/0"
-        self.client = redis.Redis(port=port, socket_timeout=PATIENCE)
+        password = (settings or {}).get("requirepass")
+        self.client = redis.Redis(port=port, password=password, socket_timeout=PATIENCE)
         self._folder = folder
         self._command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
         for name, value in (SAFE if settings is None else settings).items():

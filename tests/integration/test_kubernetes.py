@@ -16,9 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-import redis
 
-from deploy import fuseki
 from tests.conftest import require_fuseki
 from tests.kubernetes_manifests import (
     BASE,
@@ -29,14 +27,14 @@ from tests.kubernetes_manifests import (
     of_kind,
     pod_of,
     process_of,
-    replaced,
     settings,
 )
 from tests.provenance import tracked
+from tests.provenance.fuseki import FusekiServer
+from tests.redis_process import SAFE, RedisProcess
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 WORKLOADS = ("pllib-redis", "pllib-fuseki", "pllib-manager", "pllib-tracker", "pllib-query-engine")
-OURS = ("pllib-manager", "pllib-tracker", "pllib-query-engine")
 VERSIONS = ("1.31", "1.37")
 SECRET = "0123456789abcdef"
 BEARER = {"Authorization": f"Bearer {SECRET}"}
@@ -122,7 +120,7 @@ def test_names_that_are_used_are_there() -> None:
         assert {each["name"] for each in references} | volumes_of <= secrets
     assert services["pllib-manager"]["clusterIP"] == "None", "trackers find all managers by the name"
     told = kustomization(FOLDER / "example")
-    images = {container_of(name)["image"] for name in WORKLOADS if name != "pllib-redis"}
+    images = {container_of(name)["image"] for name in WORKLOADS}
     assert {each["name"] for each in told["images"]} == images
 
 
@@ -168,89 +166,74 @@ def selected(selector: Json, name: str) -> bool:
     return name in names
 
 
-def test_the_stores_settings_are_the_launchers() -> None:
-    database = {"pllib": Path("/data/tdb2")}
-    assert (BASE / "config.ttl").read_text() == fuseki.configuration(database)
-    assert (BASE / "log4j2.properties").read_text() == fuseki.LOGGING
-    assert fuseki.STACK in " ".join(container_of("pllib-fuseki")["command"])
-
-
 # -- what they say, as processes of this machine
 
 
 class Cluster:
-    """The containers of the manifests as processes here, on ports and folders of their own."""
+    """Our containers of the manifests as processes here, on ports and folders of their own, beside a queue's server and a store."""
 
-    def __init__(self, folder: Path, free_port: Callable[[], int], redis_program: str) -> None:
+    def __init__(self, folder: Path, free_port: Callable[[], int]) -> None:
         self._folder = folder
         self.ports = {port: free_port() for port in (6379, 3030, 8470, 8471, 8472)}
-        self._common = {"0.0.0.0": "127.0.0.1"} | {  # noqa: S104
-            f"{name}:{port}": f"127.0.0.1:{self.ports[port]}"
-            for name in WORKLOADS
-            for port in [container_of(name)["ports"][0]["containerPort"]]
-        }
-        self._common |= {f"--port={port}": f"--port={found}" for port, found in self.ports.items()}
-        self._redis = redis_program
+        self._here = {"0.0.0.0": "127.0.0.1", "/secrets": str(folder), "/data": str(folder / "data")}  # noqa: S104
+        for name in WORKLOADS:
+            port = container_of(name)["ports"][0]["containerPort"]
+            self._here[f"{name}:{port}"] = f"127.0.0.1:{self.ports[port]}"
+        self._here |= {f"--port={port}": f"--port={found}" for port, found in self.ports.items()}
+        for file, text in (("access/token", SECRET), ("store/credentials", f"basic pllib:{SECRET}")):
+            (folder / file).parent.mkdir()
+            (folder / file).write_text(text)
 
-    def here(self, name: str) -> dict[str, str]:
-        """What stands for the texts of the manifests, of one workload."""
-        own = self._folder / name
-        (own / "data" / "tdb2").mkdir(parents=True, exist_ok=True)
-        (own / "token").write_text(SECRET)
-        found = {"/data": str(own / "data"), "/run/secrets/pllib": str(own)}
-        for generator in kustomization(BASE)["configMapGenerator"]:
-            for file in generator.get("files", ()):
-                (own / file).write_text(replaced((BASE / file).read_text(), found))
-        if name == "pllib-redis":
-            with (own / "redis.conf").open("a") as file:
-                file.write(f"port {self.ports[6379]}\nbind 127.0.0.1\n")
-            found |= {"/etc/redis": str(own), "/tmp/": f"{own}/own-", "exec redis-server": f"exec {self._redis}"}  # noqa: S108
-        if name == "pllib-fuseki":
-            program = require_fuseki()
-            found |= {"/etc/fuseki": str(own), "/fuseki/fuseki-server.jar": program.jar}
-        return found | self._common
+    @contextmanager
+    def redis(self, program: str) -> Iterator[None]:
+        """The queue's server, with the password."""
+        folder = self._folder / "queue"
+        folder.mkdir()
+        server = RedisProcess(program, folder, self.ports[6379], SAFE | {"requirepass": SECRET})
+        try:
+            server.start()
+            yield
+        finally:
+            server.close()
+
+    @contextmanager
+    def fuseki(self) -> Iterator[None]:
+        """The store, with the user of the credentials."""
+        server = FusekiServer(require_fuseki(), self._folder / "fuseki", self.ports[3030], password=SECRET)
+        try:
+            server.start()
+            yield
+        finally:
+            server.end()
 
     @contextmanager
     def running(self, name: str) -> Iterator[None]:
         """One workload's container, from when it is ready by its own probe until the end of the block."""
-        found = process_of(name, SECRET, self.here(name))
-        words = found.words
-        if name in OURS:
-            words = [sys.executable, "-m", name.removeprefix("pllib-").replace("-", "_"), *words]
-        if name == "pllib-fuseki":
-            words = [require_fuseki().java, *words[1:], "--localhost"]
+        found = process_of(name, SECRET, self._here)
+        words = [sys.executable, "-m", name.removeprefix("pllib-").replace("-", "_"), *found.words]
         inherited = {key: text for key, text in os.environ.items() if not key.startswith("PLLIB_") or "TEST" in key}
-        log = (self._folder / f"{name}.log").open("wb")
-        process = subprocess.Popen(words, cwd=CHECKOUT, env=inherited | found.environment, stdout=log, stderr=log)
+        path = self._folder / f"{name}.log"
+        with path.open("wb") as log:
+            process = subprocess.Popen(words, cwd=CHECKOUT, env=inherited | found.environment, stdout=log, stderr=log)
         try:
-            wait_until(lambda: self._ready(name, process), f"{name} is ready", self._folder / f"{name}.log")
+            wait_until(lambda: self._ready(name, process), f"{name} is ready", path)
             yield
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(PATIENCE)
-            log.close()
 
     def _ready(self, name: str, process: subprocess.Popen[bytes]) -> bool:
         assert process.poll() is None, (self._folder / f"{name}.log").read_text(errors="replace")
-        probe = container_of(name)["readinessProbe"]
-        if "exec" in probe:  # by `redis-cli ping`, which the servers that the tests have do not bring with them
-            return self._pings()
-        headers = {each["name"]: each["value"] for each in probe["httpGet"].get("httpHeaders", ())}
-        port = self.ports[container_of(name)["ports"][0]["containerPort"]]
+        probe = container_of(name)["readinessProbe"]["httpGet"]
+        headers = {each["name"]: each["value"] for each in probe.get("httpHeaders", ())}
         try:
-            return self.get(port, probe["httpGet"]["path"], headers).status_code == 200
+            return self.get(container_of(name)["ports"][0]["containerPort"], probe["path"], headers).status_code == 200
         except httpx.TransportError:
             return False
 
-    def _pings(self) -> bool:
-        try:
-            with redis.Redis(port=self.ports[6379], password=SECRET) as client:
-                return bool(client.ping())
-        except redis.ConnectionError:
-            return False
-
     def get(self, port: int, path: str, headers: Mapping[str, str]) -> httpx.Response:
-        return httpx.get(f"http://127.0.0.1:{port}{path}", headers={**headers}, trust_env=False, timeout=30)
+        """What the workload with that port answers."""
+        return httpx.get(f"http://127.0.0.1:{self.ports[port]}{path}", headers={**headers}, trust_env=False, timeout=30)
 
 
 def wait_until(condition: Callable[[], bool], what: str, log: Path) -> None:
@@ -273,11 +256,11 @@ def scaler() -> tuple[str, str]:
 def test_what_the_manifests_say_starts_and_works_and_the_scaler_reads_what_waits(
     tmp_path: Path, free_port: Callable[[], int], redis_program: str
 ) -> None:
-    cluster = Cluster(tmp_path, free_port, redis_program)
+    cluster = Cluster(tmp_path, free_port)
     url, path = scaler()
     address = urlsplit(url)
     assert address.hostname in settings()["PLLIB_ALLOWED_HOSTS"].split(",")
-    tracker = cluster.ports[int(address.port or 0)]
+    tracker = int(address.port or 0)
 
     def lag() -> Json:
         found: Json = cluster.get(tracker, address.path, BEARER | {"Host": address.netloc}).json()
@@ -286,7 +269,7 @@ def test_what_the_manifests_say_starts_and_works_and_the_scaler_reads_what_waits
         return found
 
     log = tmp_path / "pllib-tracker.log"
-    with cluster.running("pllib-redis"), cluster.running("pllib-tracker"):
+    with cluster.redis(redis_program), cluster.running("pllib-tracker"):
         for number in range(3):
             records = [
                 tracked.begin(0, f"w/{number}", None, "workflow"),
@@ -294,7 +277,7 @@ def test_what_the_manifests_say_starts_and_works_and_the_scaler_reads_what_waits
             ]
             batch = {"version": 1, "producer": f"{number:032x}", "records": records}
             httpx.post(
-                f"http://127.0.0.1:{tracker}/v1/captures",
+                f"http://127.0.0.1:{cluster.ports[tracker]}/v1/captures",
                 json=batch,
                 headers={"Host": "pllib-tracker"},
                 trust_env=False,
@@ -302,10 +285,10 @@ def test_what_the_manifests_say_starts_and_works_and_the_scaler_reads_what_waits
         assert lag() == 3
         stranger = cluster.get(tracker, address.path, {"Host": "evil.example"})
         assert stranger.status_code == 400
-        with cluster.running("pllib-fuseki"), cluster.running("pllib-manager"), cluster.running("pllib-query-engine"):
+        with cluster.fuseki(), cluster.running("pllib-manager"), cluster.running("pllib-query-engine"):
             wait_until(lambda: lag() == 0, "the manager has taken all", log)
             headers = BEARER | {"Host": "pllib-query-engine"}
-            found = cluster.get(cluster.ports[8472], "/v1/executions", headers).json()["items"]
+            found = cluster.get(8472, "/v1/executions", headers).json()["items"]
             assert len(found) == 3
             assert all(each["iri"].startswith(settings()["PLLIB_BASE"]) for each in found)
     assert SECRET not in log.read_text()

@@ -6,13 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from edge.stores import StoreAddress, authorization
 from tests.conftest import require_fuseki
 from tests.integration.test_fuseki_stack import CHECKOUT, answers, deploy
 from tests.integration.test_manager_process import Manager, wait_until
@@ -28,26 +28,12 @@ class GuardedFuseki(FusekiServer):
 
     def __init__(self, folder: Path, ports: tuple[int, int]) -> None:
         self.ca, keystore = certificates.make(folder.parent, KEY_PASSWORD)
-        details, users = folder.parent / "https.json", folder.parent / "users"
+        details = folder.parent / "https.json"
         details.write_text(json.dumps({"keystore": str(keystore), "passwd": KEY_PASSWORD}))
-        users.write_text(f"pllib: {PASSWORD}\n", encoding="utf-8")
-        super().__init__(
-            require_fuseki(), folder, ports[0], options=("--https", str(details), "--httpsPort", str(ports[1]))
-        )
-        config = folder / "fuseki" / "config.ttl"
-        access = f'fuseki:passwd "{users}" ; fuseki:auth "basic" ; fuseki:allowedUsers "pllib" ;'
-        config.write_text(config.read_text().replace("a fuseki:Server ;", f"a fuseki:Server ; {access}"))
-        self.store = StoreAddress(
-            f"https://127.0.0.1:{ports[1]}/pllib",
-            "fuseki",
-            authorization=authorization(f"basic pllib:{PASSWORD}"),
-            ca=str(self.ca),
-        )
+        https = ("--https", str(details), "--httpsPort", str(ports[1]))
+        super().__init__(require_fuseki(), folder, ports[0], password=PASSWORD, options=https)
+        self.store = replace(self.store, url=f"https://127.0.0.1:{ports[1]}/pllib", ca=str(self.ca))
         self.url = self.store.url
-
-    def _ping(self) -> httpx.Response:
-        url, headers = self.store.query_url, self.store.headers
-        return httpx.get(url, params={"query": "ASK {}"}, headers=headers, verify=self.store.tls(), trust_env=False)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.fuseki import Fuseki, configuration
-from edge.stores import StoreAddress
+from edge.stores import StoreAddress, authorization
 from tests.provenance.literals import lines_as_oxigraph
 from tests.provenance.store_server import StoreServer
 
@@ -24,6 +24,7 @@ class FusekiServer(StoreServer):
         port: loopback port to listen on.
         datasets: names of its databases; ``store`` is of the first.
         seconds: after which it gives up a query.
+        password: of the user ``pllib``, who alone is let in; without it, everybody is.
         options: further ones of Fuseki.
     """
 
@@ -34,16 +35,25 @@ class FusekiServer(StoreServer):
         port: int,
         datasets: Sequence[str] = ("pllib",),
         seconds: float = 20,
+        password: str = "",
         options: Sequence[str] = (),
     ) -> None:
         program.prepare(folder)
         databases = {name: folder / name for name in datasets}
         for each in databases.values():
             each.mkdir(exist_ok=True)
-        (folder / program.folder / "config.ttl").write_text(configuration(databases, seconds), encoding="utf-8")
+        text = configuration(databases, seconds)
+        if password:
+            users = folder / "users"
+            users.write_text(f"pllib: {password}\n", encoding="utf-8")
+            access = f'fuseki:passwd "{users}" ; fuseki:auth "basic" ; fuseki:allowedUsers "pllib" ;'
+            text = text.replace("a fuseki:Server ;", f"a fuseki:Server ; {access}")
+        (folder / program.folder / "config.ttl").write_text(text, encoding="utf-8")
         java, *words = program.service(folder, port).command
         at = words.index("-cp")
-        self.stores = [StoreAddress(f"http://127.0.0.1:{port}/{name}", "fuseki") for name in datasets]
+        lets_in = authorization(f"basic pllib:{password}" if password else "")
+        urls = [f"http://127.0.0.1:{port}/{name}" for name in datasets]
+        self.stores = [StoreAddress(url, "fuseki", authorization=lets_in) for url in urls]
         command = [java, *words[:at], *QUICK_START, *words[at:], *options]
         super().__init__(command, self.stores[0], folder.parent / f"{folder.name}.log", PATIENCE)
 

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -50,7 +51,12 @@ class StoreServer:
             return False
 
     def _ping(self) -> httpx.Response:
-        return httpx.get(self.store.query_url, params={"query": "ASK {}"}, trust_env=False)
+        return self._call("GET", self.store.query_url, params={"query": "ASK {}"})
+
+    def _call(self, method: str, url: str, headers: dict[str, str] | None = None, **more: Any) -> httpx.Response:
+        verify = self.store.tls() if url.startswith("https:") else True
+        headers = self.store.headers | (headers or {})
+        return httpx.request(method, url, headers=headers, verify=verify, trust_env=False, timeout=60, **more)
 
     def end(self, how: int = signal.SIGTERM) -> None:
         """Ends it, by a signal."""
@@ -61,8 +67,7 @@ class StoreServer:
 
     def text(self) -> str:
         """Everything in the default graph, as N-Triples."""
-        headers = {"Accept": "application/n-triples"}
-        answer = httpx.get(self.store.graph_url, headers=headers, trust_env=False, timeout=60)
+        answer = self._call("GET", self.store.graph_url, {"Accept": "application/n-triples"})
         return answer.raise_for_status().text
 
     def lines(self) -> set[str]:
@@ -71,5 +76,5 @@ class StoreServer:
 
     def ask(self, query: str) -> bool:
         headers = {"Accept": "application/sparql-results+json"}
-        answer = httpx.post(self.store.query_url, data={"query": query}, headers=headers, trust_env=False, timeout=60)
+        answer = self._call("POST", self.store.query_url, headers, data={"query": query})
         return bool(answer.raise_for_status().json()["boolean"])
