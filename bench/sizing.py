@@ -12,11 +12,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from redis import Redis
+
 from bench.pipeline import rows, stack_in
+from bench.queues import server
 from bench.stores import CHECKOUT, COUNT, get, spooled
 from deploy.state import Run, read_run
 
@@ -36,7 +40,6 @@ class Sizes:
     spool: int = 0
     queue: int = 0
     triples: int = 0
-    seconds: float = 0.0
     cpu: dict[str, float] = field(default_factory=dict)
     memory: dict[str, int] = field(default_factory=dict)
     disk: int = 0
@@ -53,7 +56,6 @@ class Sizes:
                 for name, each in self.cpu.items()
             ),
             *((f"{name}: tasks/s of one core", f"{per / each:,.0f}") for name, each in self.cpu.items() if each > 0.1),
-            ("all services on this machine: tasks/s", f"{per / self.seconds:,.0f}"),
             *((f"{name}: memory", f"{each / 1e6:,.0f} MB") for name, each in self.memory.items()),
             ("queue, bytes a task while it waits", f"{self.queue / per:,.0f}"),
             ("triples a task", f"{self.triples / per:.1f}"),
@@ -99,18 +101,43 @@ def _measure(found: Sizes, run: Run, spool: Path, data: Path, urls: dict[str, st
         _triples(urls),
         disk_bytes(data / "tracker"),
     )
-    began = time.perf_counter()
-    os.kill(processes["manager"], signal.SIGSTOP)
-    try:
+    with _frozen(processes["manager"]):
         _ship(spool, urls["tracker"])
         found.queue = disk_bytes(data / "tracker") - empty
-    finally:
-        os.kill(processes["manager"], signal.SIGCONT)
     _wait(urls["tracker"])
-    found.seconds = time.perf_counter() - began
     found.cpu = {name: _cpu(pid) - before[name] for name, pid in processes.items() if name != "query_engine"}
     found.memory = {name: _memory(pid) for name, pid in processes.items()}
     found.triples = _triples(urls) - triples
+
+
+def waiting_on_server(tasks: int) -> list[Row]:
+    """What waits in a queue on a Redis-compatible server, and takes there of memory and disk."""
+    with tempfile.TemporaryDirectory(prefix="pllib-bench-") as name, server() as url, Redis.from_url(url) as client:
+        folder = Path(name)
+        spooled(folder / "spool", tasks)
+        with stack_in(folder, "--queue", url) as urls:
+            run = read_run(folder / "data")
+            if run is None:
+                raise SystemExit("the stack is gone")
+            manager = next(one.process.pid for one in run.services if one.name == "manager" and one.process)
+            before = client.info()
+            with _frozen(manager):
+                _ship(folder / "spool", urls["tracker"])
+                after = client.info()
+    memory, disk = ((after[each] - before[each]) / tasks for each in ("used_memory", "aof_current_size"))
+    return [
+        ("queue on Redis, bytes of memory a task while it waits", f"{memory:,.0f}"),
+        ("its file, bytes a task", f"{disk:,.0f}"),
+    ]
+
+
+@contextmanager
+def _frozen(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def _closed(found: Sizes, store: Path) -> int:
@@ -180,3 +207,4 @@ def table(found: list[Sizes]) -> str:
 if __name__ == "__main__":
     asked = int(sys.argv[1]) if len(sys.argv) > 1 else TASKS
     print(table([sizes(kind, asked) for kind in KINDS]))
+    print("\n".join(f"| {name} | {text} | |" for name, text in waiting_on_server(asked)))
