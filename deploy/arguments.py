@@ -87,8 +87,8 @@ Exit codes: 0 both hold the same; 1 all was sent, and they differ; 2 it could no
 
 COMPACT = """\
 TDB2, the database of Fuseki, grows with each commit. This has the store make it anew without what nobody needs, while it
-answers queries; what is to be written waits in the queue meanwhile, and captures go on. For a moment there are both
-databases on the disk. A store that ends in the middle goes on with the old one.
+answers queries; what is to be written waits in the queue until it is done, and captures go on. Meanwhile old and new are
+both on the disk. A store that ends in the middle goes on with the old one. `drain` first where there is very much in it.
 
 Fuseki that others run must have its compaction switched on (`fuseki:compactEP true`, or the option --compact).
 
