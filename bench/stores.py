@@ -32,7 +32,7 @@ from deploy import fuseki
 CHECKOUT = Path(__file__).resolve().parents[1]
 SIZES = (100, 1_000, 10_000)
 ROUNDS = 9
-TASKS = 4_000
+TASKS = 3_000
 COUNT = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
 NT, NQ, UPDATE = "application/n-triples", "application/n-quads", "application/sparql-update"
 BASE = "http://127.0.0.1:8472/id/"
@@ -256,18 +256,18 @@ def _services(managers: int) -> Iterator[tuple[Server, list[Server], Server]]:
 # -- two managers
 
 
-def managers() -> list[Measure]:
-    """Triples a second of the same number of documents into one manager, and into two, four requests at a time."""
+def managers(groups: int = 120) -> list[Measure]:
+    """Triples a second of so many groups of documents into one manager, and into two, four requests at a time."""
     rates: dict[int, list[float]] = {1: [], 2: []}
     busy: dict[int, list[str]] = {1: [], 2: []}
     with _services(2) as (back, found, _):
         for turn in range(5):
             for number in (1, 2):
-                groups = [_group() for _ in range(120)]
+                bodies = [_group() for _ in range(groups)]
                 _connections.clear()  # those of the turn before were closed meanwhile
                 before, began, used = _count(back), time.perf_counter(), _cpu([back, *found])
                 with ThreadPoolExecutor(4) as pool:
-                    posts = [(found[each % number], group) for each, group in enumerate(groups)]
+                    posts = [(found[each % number], group) for each, group in enumerate(bodies)]
                     list(pool.map(lambda post: post[0].post("/v1/prov-ml", post[1], "application/json"), posts))
                 seconds = time.perf_counter() - began
                 if turn:
@@ -318,8 +318,8 @@ def _busy(before: list[float], after: list[float], seconds: float) -> str:
 
 
 def measures() -> list[Measure]:
-    """What of Fuseki's own rate is left all the way through the services, and what a second manager adds."""
-    return [*ingest(), *managers()]
+    """What of Fuseki's own rate is left all the way through the services, and what a second manager adds; some three minutes."""
+    return [*ingest(), *managers(groups=40)]
 
 
 if __name__ == "__main__":

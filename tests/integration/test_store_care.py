@@ -17,7 +17,7 @@ import pytest
 
 from deploy.state import read_run
 from edge.stores import StoreAddress
-from tests.faults.proxy import Proxy, slow, until
+from tests.faults.proxy import Proxy, Reply, slow, until
 from tests.integration.test_fuseki_stack import CHECKOUT, deploy, lines_of
 from tests.integration.test_power_cut import send, settle
 
@@ -101,6 +101,21 @@ def test_what_cannot_be_compacted_is_told(make_store: Callable[[str, Path], Any]
         assert (wrong.returncode, "fix:" in wrong.stderr) == (2, True)
     finally:
         oxigraph.end()
+
+
+def test_a_compaction_that_the_store_gives_up_is_told(empty_store: Any) -> None:
+    failed = json.dumps({"taskId": "1", "finished": "2026-01-01T00:00:00Z", "success": False}).encode()
+    with Proxy(empty_store("fuseki").url) as between:
+        between.behave(
+            lambda proxy, request: (
+                Reply(200, {}, failed) if "tasks" in request.path else Reply(200, {}, b'{"taskId": "1"}')
+            )
+        )
+        done = deploy("compact", "--store-url", between.url, "--store-kind", "fuseki")
+        assert (done.returncode, "its log says why" in done.stdout) == (1, True)
+        between.behave(lambda proxy, request: Reply(200, {}, b"<html/>"))
+        other = deploy("compact", "--store-url", between.url, "--store-kind", "fuseki")
+        assert (other.returncode, "does not answer as Fuseki does" in other.stderr) == (2, True)
 
 
 def test_a_move_that_is_killed_half_way_goes_on_where_it_was(
