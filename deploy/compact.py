@@ -41,6 +41,8 @@ def compact(store: StoreAddress, database: Path | None, report: Report) -> int:
             "see its manual; if it is Fuseki, say so with --store-kind fuseki",
         )
     server, _, name = store.url.rpartition("/")
+    if server.endswith("/"):  # of http://
+        raise UsageError(f"{store.url} names no dataset", "give its address as --store-url http://HOST:PORT/DATASET")
     access, before, began = access_to(store), _size(database), time.monotonic()
     task = _told(call("POST", f"{server}/$/compact/{name}?deleteOld=true", b"", access=access), store)["taskId"]
     ended = _wait(f"{server}/$/tasks/{task}", store, access, database, report)

@@ -111,10 +111,13 @@ def test_a_compaction_that_the_store_gives_up_is_told(empty_store: Any) -> None:
                 Reply(200, {}, failed) if "tasks" in request.path else Reply(200, {}, b'{"taskId": "1"}')
             )
         )
-        done = deploy("compact", "--store-url", between.url, "--store-kind", "fuseki")
+        at = ("--store-url", f"{between.url}/pllib", "--store-kind", "fuseki")
+        done = deploy("compact", *at)
         assert (done.returncode, "its log says why" in done.stdout) == (1, True)
         between.behave(lambda proxy, request: Reply(200, {}, b"<html/>"))
-        other = deploy("compact", "--store-url", between.url, "--store-kind", "fuseki")
+        nameless = deploy("compact", "--store-url", between.url, "--store-kind", "fuseki")
+        assert (nameless.returncode, "names no dataset" in nameless.stderr) == (2, True)
+        other = deploy("compact", *at)
         assert (other.returncode, "does not answer as Fuseki does" in other.stderr) == (2, True)
 
 
