@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--host", default=env("PLLIB_QUERY_HOST", "127.0.0.1"), help="address to listen on (%(default)s)")
     add("--port", type=int, default=env("PLLIB_QUERY_PORT", "8472"), help="port to listen on (%(default)s)")
     add_flags(parser, (*STORE_FLAGS, _INSECURE), os.environ)
-    add("--base", default=env("PLLIB_BASE", defaults.base), help="what all IRIs begin with (%(default)s)")
+    add("--base", default=env("PLLIB_BASE") or defaults.base, help="what all IRIs begin with (%(default)s)")
     add("--timeout", type=_positive, default=env("PLLIB_QUERY_TIMEOUT", "30"), help="seconds a query may take")
     add("--max-rows", type=_count, default=env("PLLIB_QUERY_MAX_ROWS", "100000"), help="rows of a SPARQL answer")
     add(
