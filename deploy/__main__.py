@@ -126,14 +126,14 @@ def _restore(asked: argparse.Namespace, data: Path) -> int:
     return into_folder(folder, data, own, asked.anyway, _print)
 
 
-def _move_store(asked: argparse.Namespace, _data: Path) -> int:
-    source, target = (stores.end_of_move(vars(asked), end) for end in ("from", "to"))
-    return move.move(_path(asked.folder), source, target, asked.anyway, _print)
-
-
 def _compact(asked: argparse.Namespace, data: Path) -> int:
     store = commands.store_address(data, asked.store_url, asked.store_kind)
     return compact(store, commands.own_database(data, store), _print)
+
+
+def _move_store(asked: argparse.Namespace, _data: Path) -> int:
+    source, target = (stores.end_of_move(vars(asked), end) for end in ("from", "to"))
+    return move.move(_path(asked.folder), source, target, asked.anyway, _print)
 
 
 def _tracker(asked: argparse.Namespace, data: Path) -> str:
