@@ -305,7 +305,7 @@ def test_what_the_manifests_say_starts_and_works_and_the_scaler_reads_what_waits
             httpx.post(
                 f"http://127.0.0.1:{cluster.ports[tracker]}/v1/captures",
                 json=batch,
-                headers={"Host": "pllib-tracker"},
+                headers=BEARER | {"Host": "pllib-tracker"},
                 trust_env=False,
             ).raise_for_status()
         assert lag() == 3
