@@ -11,6 +11,7 @@ from typing import Optional, Sequence
 from urllib.parse import urlsplit
 
 from edge.errors import SettingsError
+from edge.flags import INSECURE, host_names
 from edge.flags import add as add_flags
 from edge.listening import serve
 from edge.stores import FLAGS as STORE_FLAGS
@@ -21,10 +22,11 @@ from query_engine.settings import LOOPBACK_HOSTS, Settings
 
 _EPILOG = """Each option can also be set in the environment: PLLIB_QUERY_HOST, PLLIB_QUERY_PORT, PLLIB_STORE_*,
 PLLIB_BASE, PLLIB_QUERY_TIMEOUT, PLLIB_QUERY_MAX_ROWS, PLLIB_QUERY_MAX_BYTES, PLLIB_QUERY_DATA,
-PLLIB_QUERY_STORES; an option given here wins.
+PLLIB_QUERY_STORES, PLLIB_ALLOWED_HOSTS (names with commas), PLLIB_INSECURE=1; an option given here wins.
 
 Try it: curl 'http://127.0.0.1:8472/v1/executions?status=running'
         curl http://127.0.0.1:8472/sparql --data-urlencode 'query=SELECT * WHERE { ?s ?p ?o } LIMIT 5'"""
+_INSECURE = INSECURE._replace(text="listen beyond loopback, where anyone may read everything")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,8 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default=env("PLLIB_QUERY_HOST", "127.0.0.1"), help="address to listen on (%(default)s)")
     add("--port", type=int, default=env("PLLIB_QUERY_PORT", "8472"), help="port to listen on (%(default)s)")
-    add_flags(parser, STORE_FLAGS, os.environ)
-    add("--base", default=env("PLLIB_BASE", defaults.base), help="what all IRIs begin with (%(default)s)")
+    add_flags(parser, (*STORE_FLAGS, _INSECURE), os.environ)
+    add("--base", default=env("PLLIB_BASE") or defaults.base, help="what all IRIs begin with (%(default)s)")
     add("--timeout", type=_positive, default=env("PLLIB_QUERY_TIMEOUT", "30"), help="seconds a query may take")
     add("--max-rows", type=_count, default=env("PLLIB_QUERY_MAX_ROWS", "100000"), help="rows of a SPARQL answer")
     add(
@@ -50,8 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--data", type=Path, default=env("PLLIB_QUERY_DATA"), help="folder for stored queries (none: not kept)")
     add("--stores", type=Path, default=env("PLLIB_QUERY_STORES"), help="TOML file of the data stores to read (none)")
-    add("--allowed-host", action="append", default=[], help="a further name that requests may use (repeat)")
-    add("--insecure", action="store_true", help="allow to listen beyond loopback, where anyone may read everything")
+    names = list(host_names(env("PLLIB_ALLOWED_HOSTS", "")))
+    add("--allowed-host", action="append", default=names, help="a further name that requests may use (repeat)")
     return parser
 
 
