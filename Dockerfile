@@ -1,4 +1,4 @@
-# The images of the services, one a target: tracker, manager, query_engine, redis, fuseki.
+# The images of the services, one a target: tracker, manager, query_engine, redis, fuseki; tools looks after them.
 #
 #   docker compose build                                    all of them, as docker-compose.yml says
 #   docker build --target tracker --tag pllib-tracker .     one
@@ -63,6 +63,14 @@ COPY --from=build-query /app /app
 ENV PLLIB_QUERY_HOST=0.0.0.0 PLLIB_QUERY_DATA=/data
 EXPOSE 8472
 ENTRYPOINT ["service.sh", "query_engine"]
+
+FROM service AS tools
+COPY edge /app/edge
+COPY deploy /app/deploy
+USER root
+RUN mkdir -p /backups /query && chown 10001:10001 /backups /query && chmod 0700 /backups /query
+USER 10001:10001
+ENTRYPOINT ["python3", "-m", "deploy"]
 
 # --- the work queue's server
 

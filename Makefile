@@ -14,7 +14,7 @@ STORE_TESTS += $(addprefix --deselect=tests/,\
 	integration/test_runs_rest.py::test_top_runs_is_a_named_analysis_with_a_column_a_parameter \
 	end_to_end/test_seismic.py::test_workflows_that_share_data \
 	end_to_end/test_prov_import.py::test_the_whole_store_goes_into_another)
-.PHONY: help demo demo-seismic test test-stores test-torch faults check bench up down clean
+.PHONY: help demo demo-seismic test test-containers test-stores test-torch faults check bench up down clean
 MAKEFLAGS += --no-print-directory
 
 ARGS ?=
@@ -49,6 +49,11 @@ test-stores:  ## the suites that ask a store, on a SPARQL 1.1 server that is nei
 	$(need_python)
 	$(prepare) test
 	@PLLIB_TEST_STORES=rdf4j $(PYTHON) -m pytest -n 2 --dist loadfile $(STORE_TESTS) $(ARGS)
+
+test-containers:  ## builds the images and runs them with Docker or Podman; without a registry of images: ARGS=--local-bases
+	$(need_python)
+	$(prepare)
+	@$(PYTHON) -m deploy.containers.check $(ARGS)
 
 test-torch:  ## a PyTorch training as a run, with PyTorch in an environment of its own (.venv-torch, several gigabytes)
 	$(need_python)

@@ -27,8 +27,18 @@ GRACE = {"fuseki": 60.0}
 CLEAN_ENDS = (0, 143)
 """Exit codes of a stop in order. Java says 143, as if the signal had killed it, after it has ended in order."""
 MEGABYTE = 1_000_000
+AT_SERVICES = ("--tracker-url", "http://tracker:8470", "--store-url", "http://fuseki:3030/pllib")
 _METRIC = "pllib_manager_documents_total"
-_PLAIN_QUERY = "wget -q -O - 'http://127.0.0.1:3030/pllib/query?query=ASK%7B%7D'"
+_STATUS = """\
+import sys
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+try:
+    print(urlopen(sys.argv[1], timeout=5).status)
+except HTTPError as error:
+    print(error.code)
+"""
 
 
 def say(text: str) -> None:
@@ -44,7 +54,7 @@ def require(true: object, what: str) -> None:
 def build(stack: Stack) -> None:
     """All images, and how large they are."""
     began = time.monotonic()
-    stack.engine.composed("build", seconds=BUILD_SECONDS)
+    stack.engine.composed("--profile", "tools", "build", seconds=BUILD_SECONDS)
     say(f"built in {time.monotonic() - began:.0f} s")
 
 
@@ -111,8 +121,9 @@ def keeps_secrets(stack: Stack) -> None:
     redis, fuseki = stack.only("redis"), stack.only("fuseki")
     refused = stack.engine.run("exec", redis, "redis-cli", "ping")
     require("NOAUTH" in refused, f"redis wants a password, and does not say {refused}")
-    refusal = stack.engine.try_run("exec", fuseki, "sh", "-c", _PLAIN_QUERY)
-    require(refusal.returncode and "401" in refusal.stderr, f"fuseki wants a password: {refusal.stderr}")
+    url = "http://fuseki:3030/pllib/query?query=ASK%7B%7D"
+    status = stack.engine.run("exec", stack.only("query_engine"), "python3", "-c", _STATUS, url).strip()
+    require(status == "401", f"fuseki wants a password, and does not answer {status}")
     password = stack.engine.run("exec", redis, "cat", "/secrets/queue/password").strip()
     credentials = stack.engine.run("exec", fuseki, "cat", "/secrets/store/credentials").strip()
     secrets = (password, credentials.rpartition(":")[2])
@@ -214,6 +225,23 @@ def keeps_data(stack: Stack) -> None:
     say(f"after down and up, {took:.0f} s until healthy, all {before} values were there, and more came")
 
 
+def is_backed_up(stack: Stack) -> None:
+    """A backup, and what it holds in a stack whose volumes are all new."""
+    before = stack.stored()
+    stack.tool("backup", "/backups/check", "--query-data", "/query", *AT_SERVICES)
+    require("queue of the tracker" in stack.tool("queue", *AT_SERVICES[:2]), "the queue can be looked at")
+    stack.down()
+    for name in stack.engine.run("volume", "ls", "--quiet").split():
+        if name.startswith(stack.project) and not name.endswith("_backups"):
+            stack.engine.run("volume", "rm", name)
+    stack.up()
+    stack.wait_until_healthy()
+    require(stack.stored() == 0, "new volumes hold nothing")
+    stack.tool("restore", "/backups/check", "--anyway", *AT_SERVICES)
+    require(stack.stored() == before, f"all {before} values are restored, not {stack.stored()}")
+    say(f"a backup brought all {before} values into new volumes")
+
+
 CHECKS = (
     starts_in_the_wrong_order,
     sizes,
@@ -224,6 +252,7 @@ CHECKS = (
     scales,
     goes_on_when_servers_do_not,
     keeps_data,
+    is_backed_up,
     stops_in_order,
     stops_while_it_waits,
 )

@@ -113,6 +113,10 @@ class Stack:
             told.append(f"--- {container[:12]}\n{said.stdout}{said.stderr}")
         return "\n".join(told)
 
+    def tool(self, *words: str) -> str:
+        """What a command of `python -m deploy` prints that runs beside the services."""
+        return self.engine.composed("run", "--rm", "-T", "tools", *words)
+
     def capture(self, count: int = 50) -> None:
         """Runs a real script, which captures so many tasks. What it has accepted is in the tracker when it ends."""
         environment = {
