@@ -67,7 +67,7 @@ ENTRYPOINT ["service.sh", "query_engine"]
 FROM service AS tools
 COPY edge /app/edge
 COPY deploy /app/deploy
-USER root
+USER 0:0
 RUN mkdir -p /backups /query && chown 10001:10001 /backups /query && chmod 0700 /backups /query
 USER 10001:10001
 ENTRYPOINT ["python3", "-m", "deploy"]

@@ -43,10 +43,10 @@ PREFIX fuseki: <http://jena.apache.org/fuseki#>
 PREFIX ja:     <http://jena.hpl.hp.com/2005/11/Assembler#>
 PREFIX tdb2:   <http://jena.apache.org/2016/tdb#>
 
-[] a fuseki:Server ; fuseki:services ( {names} ) .
+[] a fuseki:Server ;{access} fuseki:services ( {names} ) .
 """
 _SERVICE = """
-<#{number}> a fuseki:Service ; fuseki:name "{name}" ;{access}
+<#{number}> a fuseki:Service ; fuseki:name "{name}" ;
   fuseki:endpoint [ fuseki:operation fuseki:query ; fuseki:name "query" ] ,
     [ fuseki:operation fuseki:update ; fuseki:name "update" ] ,
     [ fuseki:operation fuseki:gsp-rw ; fuseki:name "data" ] ;
@@ -122,14 +122,12 @@ def configuration(datasets: Mapping[str, Path], seconds: float = STORE_QUERY_SEC
 
     Args:
         seconds: after which a query is given up.
-        users: who may use them, `*` for each whose password the server is told when it starts; without it, everybody.
+        users: who may use the server, `*` for each whose password the server is told when it starts; without it, everybody.
     """
     access = f" fuseki:allowedUsers {_quoted(users)} ;" if users else ""
     names = " ".join(f"<#{number}>" for number in range(len(datasets)))
-    return _CONFIG.format(names=names) + "".join(
-        _SERVICE.format(
-            number=number, name=name, location=_quoted(str(folder)), milliseconds=round(seconds * 1000), access=access
-        )
+    return _CONFIG.format(names=names, access=access) + "".join(
+        _SERVICE.format(number=number, name=name, location=_quoted(str(folder)), milliseconds=round(seconds * 1000))
         for number, (name, folder) in enumerate(datasets.items())
     )
 

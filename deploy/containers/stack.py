@@ -73,7 +73,8 @@ class Stack:
 
     def down(self, *, volumes: bool = False) -> None:
         """Ends all containers and takes them away."""
-        self.engine.composed("down", *(["--volumes"] if volumes else []), seconds=300)
+        # Podman's tool takes a manager beyond the first for an orphan.
+        self.engine.composed("down", "--remove-orphans", *(["--volumes"] if volumes else []), seconds=300)
 
     def only(self, service: str) -> str:
         """The container of a service that has one."""
@@ -115,7 +116,7 @@ class Stack:
 
     def tool(self, *words: str) -> str:
         """What a command of `python -m deploy` prints that runs beside the services."""
-        return self.engine.composed("run", "--rm", "-T", "tools", *words)
+        return self.engine.composed("--profile", "tools", "run", "--rm", "-T", "tools", *words)
 
     def capture(self, count: int = 50) -> None:
         """Runs a real script, which captures so many tasks. What it has accepted is in the tracker when it ends."""

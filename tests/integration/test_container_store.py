@@ -58,6 +58,9 @@ def test_only_those_with_the_password_read_and_write(url: str) -> None:
     for who in ({}, wrong):
         assert httpx.post(store.graph_url, headers={**types, **who}, trust_env=False, **triples).status_code == 401
         assert httpx.get(store.query_url, params={"query": "ASK {}"}, headers=who, trust_env=False).status_code == 401
+        for other in ("/", "/$/ping", "/$/compact/pllib", "/pllib"):
+            root = url.removesuffix("/pllib")
+            assert httpx.post(root + other, headers=who, trust_env=False).status_code == 401, other
         update = {"update": "INSERT DATA { <urn:x> <urn:y> <urn:z> }"}
         assert httpx.post(store.update_url, data=update, headers=who, trust_env=False).status_code == 401
     sent = httpx.post(store.graph_url, headers={**types, **store.headers}, trust_env=False, **triples)
