@@ -93,7 +93,7 @@ RUN python3 -m deploy.containers.fuseki_settings /settings
 
 FROM ${MAVEN_IMAGE} AS fuseki-program
 WORKDIR /program
-COPY --from=fuseki-settings /settings /settings
+COPY --from=fuseki-settings /settings/artifact /settings/checksum /settings/
 RUN mvn -q -B dependency:copy -Dartifact="$(cat /settings/artifact)" -DoutputDirectory=/program \
     && mv /program/*.jar /program/fuseki-server.jar \
     && sha512sum -c /settings/checksum
