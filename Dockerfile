@@ -94,7 +94,12 @@ RUN python3 -m deploy.containers.fuseki_settings /settings
 FROM ${MAVEN_IMAGE} AS fuseki-program
 WORKDIR /program
 COPY --from=fuseki-settings /settings/artifact /settings/checksum /settings/
-RUN mvn -q -B dependency:copy -Dartifact="$(cat /settings/artifact)" -DoutputDirectory=/program \
+# A connection that says nothing for a minute is given up; what Maven 3.8 and 3.9 call that differs.
+RUN for patience in 5 20 0; do \
+      mvn -q -B -Dmaven.wagon.rto=60000 -Daether.connector.requestTimeout=60000 dependency:copy \
+        -Dartifact="$(cat /settings/artifact)" -DoutputDirectory=/program && break; \
+      sleep "$patience"; \
+    done \
     && mv /program/*.jar /program/fuseki-server.jar \
     && sha512sum -c /settings/checksum
 
