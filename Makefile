@@ -14,7 +14,7 @@ STORE_TESTS += $(addprefix --deselect=tests/,\
 	integration/test_runs_rest.py::test_top_runs_is_a_named_analysis_with_a_column_a_parameter \
 	end_to_end/test_seismic.py::test_workflows_that_share_data \
 	end_to_end/test_prov_import.py::test_the_whole_store_goes_into_another)
-.PHONY: help demo demo-seismic test test-stores test-kubernetes test-torch faults check bench up down clean
+.PHONY: help demo demo-seismic test test-containers test-stores test-kubernetes test-torch faults check bench up down clean
 MAKEFLAGS += --no-print-directory
 
 ARGS ?=
@@ -55,6 +55,10 @@ test-kubernetes:  ## the manifests, also as kustomize builds them (needs Go)
 	$(prepare) test
 	@GOBIN=$(CURDIR)/.venv/bin go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
 	@$(PYTHON) -m pytest tests/integration/test_kubernetes.py $(ARGS)
+test-containers:  ## builds the images and runs them with Docker or Podman; without a registry of images: ARGS=--local-bases
+	$(need_python)
+	$(prepare)
+	@$(PYTHON) -m deploy.containers.check $(ARGS)
 
 test-torch:  ## a PyTorch training as a run, with PyTorch in an environment of its own (.venv-torch, several gigabytes)
 	$(need_python)

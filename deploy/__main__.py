@@ -111,7 +111,8 @@ def _drain(asked: argparse.Namespace, data: Path) -> int:
 
 def _backup(asked: argparse.Namespace, data: Path) -> int:
     store = commands.store_address(data, asked.store_url, asked.store_kind)
-    query = data / "query" if not asked.tracker_url else None
+    ours = data / "query" if not asked.tracker_url else None
+    query = _path(asked.query_data) if asked.query_data else ours
     return backup(_path(asked.folder), _tracker(asked, data), store, query, _print)
 
 

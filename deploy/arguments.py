@@ -229,6 +229,11 @@ def _add_backup(word: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def _add_its_store(word: argparse.ArgumentParser) -> argparse.ArgumentParser:
     word.add_argument("--store-url", metavar="URL", type=_url, help="the store (default: that of the data folder)")
     _add_kind(word)
+    word.add_argument(
+        "--query-data",
+        metavar="DIR",
+        help="the query engine's own folder (default: that of the data folder, and none with --tracker-url)",
+    )
     return word
 
 

@@ -30,18 +30,20 @@ DATASET = "/pllib"
 LEAST_JAVA = 17
 MEGABYTE = 1_000_000
 LEAST_HEAP, MOST_HEAP = 512 * MEGABYTE, 4_000 * MEGABYTE
-STACK = "64m"
 
 _SERVER = "org.apache.jena.fuseki.main.cmds.FusekiMainCmd"
 _LOADER = "tdb2.tdbloader"
 _NO_FUSEKI = "or leave --store fuseki out, or name a running server with --store-url"
+
+# The stack is deep because Jena follows a property path by a call for each step.
+_JAVA_OPTIONS = ("-Xss64m", "-XX:+ExitOnOutOfMemoryError", "-Dfile.encoding=UTF-8")
 
 _CONFIG = """\
 PREFIX fuseki: <http://jena.apache.org/fuseki#>
 PREFIX ja:     <http://jena.hpl.hp.com/2005/11/Assembler#>
 PREFIX tdb2:   <http://jena.apache.org/2016/tdb#>
 
-[] a fuseki:Server ; fuseki:compactEP true ; fuseki:services ( {names} ) .
+[] a fuseki:Server ;{access} fuseki:compactEP true ; fuseki:services ( {names} ) .
 """
 _SERVICE = """
 <#{number}> a fuseki:Service ; fuseki:name "{name}" ;
@@ -77,11 +79,7 @@ class Fuseki:
     def service(self, data: Path, port: int) -> Service:
         """It as a service over the database of a data folder."""
         own = data / self.folder
-        command = (
-            *(self.java, *_java_options(), f"-Dlog4j2.configurationFile={own / 'log4j2.properties'}"),
-            *("-cp", self.jar, _SERVER, f"--config={own / 'config.ttl'}", "--port", str(port)),
-            *("--localhost", "--no-cors", "--modules=false", "--quiet"),
-        )
+        command = (self.java, _heap(), *arguments(self.jar, own, port), "--localhost")
         return Service(
             "store", command, port, "--store-port", "/query?query=ASK%7B%7D", own / "tdb2", "/update", self.path
         )
@@ -104,17 +102,31 @@ class Fuseki:
 
     def loading(self, triples: Path, location: Path) -> list[str]:
         """The command that makes a database of a file of N-Triples."""
-        return [self.java, *_java_options(), "-cp", self.jar, _LOADER, f"--loc={location}", str(triples)]
+        return [self.java, _heap(), *_JAVA_OPTIONS, "-cp", self.jar, _LOADER, f"--loc={location}", str(triples)]
 
 
-def configuration(datasets: Mapping[str, Path], seconds: float = STORE_QUERY_SECONDS) -> str:
+def arguments(jar: str, settings: Path, port: int) -> tuple[str, ...]:
+    """Java's arguments that run the server on all addresses, but for the size of its heap.
+
+    Args:
+        settings: folder of `config.ttl` and `log4j2.properties`.
+    """
+    return (
+        *(*_JAVA_OPTIONS, f"-Dlog4j2.configurationFile={settings / 'log4j2.properties'}", "-cp", jar, _SERVER),
+        *(f"--config={settings / 'config.ttl'}", "--port", str(port), "--no-cors", "--modules=false", "--quiet"),
+    )
+
+
+def configuration(datasets: Mapping[str, Path], seconds: float = STORE_QUERY_SECONDS, users: str = "") -> str:
     """The server's settings, as an assembler file: the databases by the names that they are served by.
 
     Args:
         seconds: after which a query is given up.
+        users: who may use the server, `*` for each whose password the server is told when it starts; without it, everybody.
     """
+    access = f" fuseki:allowedUsers {_quoted(users)} ;" if users else ""
     names = " ".join(f"<#{number}>" for number in range(len(datasets)))
-    return _CONFIG.format(names=names) + "".join(
+    return _CONFIG.format(names=names, access=access) + "".join(
         _SERVICE.format(number=number, name=name, location=_quoted(str(folder)), milliseconds=round(seconds * 1000))
         for number, (name, folder) in enumerate(datasets.items())
     )
@@ -155,14 +167,11 @@ def _java_version(java: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _java_options() -> tuple[str, ...]:
-    """A quarter of the machine's memory as heap, within bounds: TDB2 reads its files through the system's cache beside it.
-
-    The stack is deep because Jena follows a property path by a call for each step.
-    """
+def _heap() -> str:
+    """A quarter of the machine's memory, within bounds: TDB2 reads its files through the system's cache beside it."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     heap = min(max(memory // 4, LEAST_HEAP), MOST_HEAP)
-    return f"-Xmx{heap // MEGABYTE}m", f"-Xss{STACK}", "-XX:+ExitOnOutOfMemoryError", "-Dfile.encoding=UTF-8"
+    return f"-Xmx{heap // MEGABYTE}m"
 
 
 def _quoted(text: str) -> str:

@@ -9,12 +9,12 @@ import base64
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from .errors import SettingsError
 from .flags import Flag
+from .secret_files import read_secret
 
 DEFAULT_URL = "http://127.0.0.1:8473"
 DEFAULT_KIND = "oxigraph"
@@ -181,13 +181,7 @@ def read_credentials(file: str) -> str:
     Raises:
         SettingsError: it cannot be read, or is empty.
     """
-    try:
-        text = Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"--store-credentials-file {file} cannot be read ({error}): {_CREDENTIALS_FIX}") from error
-    if not text:
-        raise SettingsError(f"--store-credentials-file {file} is empty: {_CREDENTIALS_FIX}")
-    return text
+    return read_secret("--store-credentials-file", file, _CREDENTIALS_FIX)
 
 
 def authorization(credentials: str) -> str:

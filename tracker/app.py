@@ -21,6 +21,7 @@ from .dispatch import Dispatcher
 from .draining import Gate
 from .errors import QueueError
 from .intake import Intake
+from .manager_addresses import SpreadTransport
 from .metrics import Metrics
 from .names import Specifications
 from .openlineage.intake import OpenLineageIntake
@@ -97,10 +98,11 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _client(settings: Settings) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=settings.partitions, max_keepalive_connections=settings.partitions)
     return httpx.AsyncClient(
         base_url=settings.manager_url,
         timeout=httpx.Timeout(settings.post_timeout, connect=5.0),
-        limits=httpx.Limits(max_connections=settings.partitions, max_keepalive_connections=settings.partitions),
+        transport=SpreadTransport(httpx.AsyncHTTPTransport(limits=limits, trust_env=False)),
         trust_env=False,
     )
 

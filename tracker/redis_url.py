@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from edge.errors import SettingsError
 
@@ -20,6 +20,17 @@ def shown(url: str) -> str:
     if parts.scheme == "unix":
         return f"unix://{parts.path}"
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "") + parts.path
+
+
+def with_password(url: str, password: str) -> str:
+    """A checked address with a password in it, in place of the one that it may have."""
+    word = quote(password, safe="")
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        others = [f"{name}={quote(value, safe='')}" for name, value in parse_qsl(parts.query) if name != "password"]
+        return f"unix://{parts.path}?" + "&".join([*others, f"password={word}"])
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.partition(':')[0]}:{word}@{host}").geturl()
 
 
 def check_url(flag: str, url: str) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from edge.errors import SettingsError
 from edge.flags import Flag, host_names, parser
 from edge.listening import exposure
+from edge.secret_files import read_secret
 
-from .redis_url import check_url
+from .redis_url import check_url, with_password
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,12 @@ _FLAGS = (
         "that name it; without it, a file in the data folder keeps the queue of this one",
     ),
     Flag(
+        "--queue-password-file",
+        "PLLIB_TRACKER_QUEUE_PASSWORD_FILE",
+        "",
+        "file with the password of that server, where it is not in the address",
+    ),
+    Flag(
         "--queue-unsafe",
         "PLLIB_TRACKER_QUEUE_UNSAFE",
         False,
@@ -120,7 +127,7 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         host=given.host,
         port=given.port,
         partitions=given.partitions,
-        queue=given.queue,
+        queue=_queue(given.queue, given.queue_password_file),
         queue_unsafe=given.queue_unsafe,
         name=given.name,
         max_backlog=given.max_backlog,
@@ -132,6 +139,18 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> 
     return settings
 
 
+def _queue(url: str, password_file: str) -> str:
+    """The checked address of the queue's server, with the password of the file."""
+    if url:
+        check_url("--queue", url)
+    if not password_file:
+        return url
+    if not url:
+        raise SettingsError(f"--queue-password-file {password_file} is of no use without --queue: give that, too")
+    password = read_secret("--queue-password-file", password_file, "give a file with the password and nothing else")
+    return with_password(url, password)
+
+
 def _check(settings: Settings) -> None:
     exposed = exposure(settings.host, settings.insecure)
     if exposed is not None:
@@ -140,8 +159,6 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"--manager-url {settings.manager_url} is no http(s) URL: write http://HOST:PORT")
     if not 1 <= settings.partitions <= 64:
         raise SettingsError(f"--partitions {settings.partitions}: give 1 to 64")
-    if settings.queue:
-        check_url("--queue", settings.queue)
     if len(settings.name) > 100 or not settings.name.isprintable() or " " in settings.name:
         raise SettingsError(
             f"--name {settings.name[:100]!r}: give at most 100 letters, digits and signs, without spaces"

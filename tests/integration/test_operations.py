@@ -261,10 +261,14 @@ def test_an_answer_that_is_cut_short_makes_no_backup(running: Any, tmp_path: Pat
         reply = proxy.forward(request)
         return reply._replace(body=reply.body.rstrip()[:-2])
 
+    (tmp_path / "query").mkdir()
+    (tmp_path / "query" / "stored.json").write_text("{}")
     with Proxy(urls[service]) as proxy:
         urls[service] = proxy.url
         options = ("--tracker-url", urls["tracker"], "--store-url", urls["store"])
-        assert deploy("backup", str(tmp_path / "whole"), *options).returncode == 0
+        own = ("--query-data", str(tmp_path / "query"))
+        assert deploy("backup", str(tmp_path / "whole"), *options, *own).returncode == 0
+        assert (tmp_path / "whole" / "query" / "stored.json").read_text() == "{}"
         proxy.behave(cut)
         refused = deploy("backup", str(tmp_path / "cut"), *options)
     assert (refused.returncode, "is not whole" in refused.stderr) == (2, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from redis import ConnectionPool
 
 from edge.errors import SettingsError
 from edge.listening import is_loopback
@@ -79,6 +80,38 @@ def test_an_address_that_makes_no_sense_is_told_without_its_password(url: str, t
 
 def test_settings_do_not_show_the_password() -> None:
     assert "hunter2" not in repr(from_arguments(["--queue", "redis://u:hunter2@host"], {}))
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://host:6379/0", "redis://:p%40s%3Fs@host:6379/0"),
+        ("redis://tracker@host", "redis://tracker:p%40s%3Fs@host"),
+        ("rediss://u:old@host:1/2?ssl_ca_certs=/ca", "rediss://u:p%40s%3Fs@host:1/2?ssl_ca_certs=/ca"),
+        ("unix:///run/redis.sock?db=3&password=old", "unix:///run/redis.sock?db=3&password=p%40s%3Fs"),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock?password=p%40s%3Fs"),
+    ],
+)
+def test_the_password_of_the_server_may_be_in_a_file(tmp_path: Path, url: str, expected: str) -> None:
+    (tmp_path / "password").write_text("p@s?s\n")
+    given = ["--queue-password-file", str(tmp_path / "password")]
+    found = from_arguments(["--queue", url, *given], {})
+    assert found.queue == expected
+    pool = ConnectionPool.from_url(found.queue)
+    assert pool.connection_kwargs["password"] == "p@s?s"
+    variables = {"PLLIB_TRACKER_QUEUE": url, "PLLIB_TRACKER_QUEUE_PASSWORD_FILE": given[1]}
+    assert from_arguments([], variables).queue == expected
+
+
+def test_a_password_file_that_is_of_no_use(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    for queue, told in (("", "without --queue"), ("redis://h", "cannot be read")):
+        with pytest.raises(SettingsError, match=told) as refusal:
+            from_arguments(["--queue", queue, "--queue-password-file", str(file)], {})
+        assert str(refusal.value).startswith("--queue-password-file")
+    file.write_text("\n")
+    with pytest.raises(SettingsError, match="is empty"):
+        from_arguments(["--queue", "redis://h", "--queue-password-file", str(file)], {})
 
 
 def test_a_server_that_may_lose_records_only_when_asked_for() -> None:
