@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.errors import SettingsError
-from edge.listening import is_loopback
+from edge.exposure import is_loopback
 from tracker.settings import Settings, from_arguments
 
 
