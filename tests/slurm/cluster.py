@@ -90,7 +90,9 @@ class Cluster:
         wait_for(lambda: self._say("sinfo", "-h", "-N", "-t", "idle", "-o", "%n").split() == [*NODES], "the nodes")
 
     def start_node(self, node: str) -> None:
-        """A node comes up, empty."""
+        """A node comes up, empty; nothing, when it is up."""
+        if node in self._processes:
+            return
         # It waits for its network, which can only be made once its namespaces are there.
         prepared = f"read -r _ && hostname {node} && exec slurmd -D -N {node}"
         spaces = ("--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
