@@ -16,7 +16,7 @@ import pytest
 
 from pllib.addresses import locate
 from pllib.query import Client, QueryUnreachable
-from tests.slurm.cluster import Cluster, run, wait_for
+from tests.slurm.cluster import NODES, Cluster, run, wait_for
 from tests.slurm.conftest import CHECKOUT, Site
 
 pytestmark = pytest.mark.timeout(400)
@@ -83,7 +83,7 @@ def test_an_array_job_is_visible_and_nobody_gets_in_without_the_token(cluster: C
     assert Counter(cluster.wait(array)) == {"COMPLETED": 8}, site.logs()
     wait_for(lambda: len(list(client(site).runs(experiment="sweep", status="finished"))) == 8, "8 runs")
     best = next(client(site).runs(experiment="sweep", metric="loss"))
-    assert client(site).run(best["id"])["params"]["rate"] == 0.08
+    assert client(site).run(best["id"])["parameters"]["rate"] == 0.08
     assert [path for path in (site.shared / "spool").rglob("*") if path.is_file()] == []
     told = json.loads(site.announced.read_text())
     for service in ("tracker", "query_engine"):
@@ -117,7 +117,8 @@ def test_ranks_on_two_nodes_are_one_run_that_began_before_the_tracker(cluster: C
     (found,) = client(site).runs(experiment="pi")
     sessions = client(site).execution(found["id"])["sessions"]
     assert sorted(session["rank"] for session in sessions) == [0, 1, 2, 3]
-    assert len({session["host"] for session in sessions}) == 2
+    hosts = client(site).sparql("SELECT DISTINCT ?host { ?process provlake:host ?host }")
+    assert sorted(row["host"] for row in hosts) == [*NODES]
 
 
 def test_jobs_that_began_before_the_tracker_deliver_to_it_while_they_run(cluster: Cluster, site: Site) -> None:
