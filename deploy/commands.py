@@ -133,7 +133,7 @@ def supervise(
             if supervisor.start():
                 if "tracker" in urls:
                     restore.take_in_what_waits(around.data, with_token(urls["tracker"], token), report)
-                report(ready_text(around.data, urls))
+                report(ready_text(around.data, urls, token_file))
                 record("ready", supervisor)
                 if ready_file:
                     _announce(ready_file, announced)
@@ -168,7 +168,7 @@ def _take_back(ready_file: Path, announced: str) -> None:
             ready_file.unlink()
 
 
-def ready_text(data: Path, urls: Mapping[str, str]) -> str:
+def ready_text(data: Path, urls: Mapping[str, str], token_file: str = "") -> str:
     """What a user wants to know once all services are usable."""
     lines = [
         ("tracker", "capture: export PLLIB_URL=", ""),
@@ -178,6 +178,8 @@ def ready_text(data: Path, urls: Mapping[str, str]) -> str:
         ("query_engine", "API:     ", "/docs"),
     ]
     told = [f"  {label}{urls[name]}{path}" for name, label, path in lines if name in urls]
+    if token_file:
+        told.insert(1, f"  who calls needs the token: export PLLIB_TOKEN_FILE={token_file}")
     return "\n".join([f"ready; the data is in {data}", *told, "Ctrl-C, or `python -m deploy down`, stops all"])
 
 

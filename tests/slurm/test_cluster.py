@@ -130,9 +130,9 @@ def test_jobs_that_began_before_the_tracker_deliver_to_it_while_they_run(cluster
 
 
 def test_at_the_time_limit_the_services_drain_and_the_next_job_goes_on(cluster: Cluster, site: Site) -> None:
-    first = site.services("--time=2", "--signal=B:TERM@110")
+    first = site.services("--time=3", "--signal=B:TERM@110")  # that is after 40 to 70 s: Slurm looks each half minute
     second = site.services()
-    job = worker(site, "limit", 600, 0.1)
+    job = worker(site, "limit", 1000, 0.1)
     site.wait_for_services(first)
     before = json.loads(site.announced.read_text())["tracker"]
     assert cluster.states(second) == ["PENDING"]
@@ -143,7 +143,7 @@ def test_at_the_time_limit_the_services_drain_and_the_next_job_goes_on(cluster: 
     assert json.loads(site.announced.read_text())["tracker"] != before
     assert cluster.wait(job) == ["COMPLETED"]
     ship(site)
-    all_visible(site, 600)
+    all_visible(site, 1000)
     assert [path for path in (site.shared / "spool").rglob("*.frames")] == []
 
 
