@@ -14,7 +14,7 @@ STORE_TESTS += $(addprefix --deselect=tests/,\
 	integration/test_runs_rest.py::test_top_runs_is_a_named_analysis_with_a_column_a_parameter \
 	end_to_end/test_seismic.py::test_workflows_that_share_data \
 	end_to_end/test_prov_import.py::test_the_whole_store_goes_into_another)
-.PHONY: help demo demo-seismic test test-containers test-stores test-kubernetes test-torch faults check bench up down clean
+.PHONY: help demo demo-seismic test test-containers test-stores test-kubernetes test-slurm test-torch faults check bench up down clean
 MAKEFLAGS += --no-print-directory
 
 ARGS ?=
@@ -66,6 +66,11 @@ test-torch:  ## a PyTorch training as a run, with PyTorch in an environment of i
 	@test -x .venv-torch/bin/python || $(BASE_PYTHON) -m venv .venv-torch
 	@.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check torch numpy
 	@PLLIB_TORCH_PYTHON=$(CURDIR)/.venv-torch/bin/python $(PYTHON) -m pytest tests/frameworks $(ARGS)
+
+test-slurm:  ## the scripts for Slurm and MPI on a cluster of two nodes of its own; as root, who gets what is missing by apt-get
+	$(need_python)
+	$(prepare) test
+	@$(PYTHON) -m tests.slurm $(ARGS)
 
 faults:  ## every fault as often as is promised; prints what became of the records, and keeps it in bench/results/faults.md
 	$(need_python)

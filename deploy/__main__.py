@@ -12,6 +12,7 @@ from deploy import arguments, commands, move, queue, stores
 from deploy.backup import backup
 from deploy.compact import compact
 from deploy.errors import DeployError, UsageError
+from deploy.http_calls import Endpoint
 from deploy.plan import Ports, Settings
 from deploy.restore import into_folder, into_services
 from edge.stores import DEFAULT_KIND
@@ -40,6 +41,8 @@ def _up(asked: argparse.Namespace, data: Path) -> int:
         store_kind=asked.store_kind,
         queue=asked.queue,
         keep_delivered=asked.keep_delivered,
+        host=asked.host,
+        token_file=_token_file(asked),
     )
     ready_file = _path(asked.ready_file) if asked.ready_file else None
     if asked.detach:
@@ -62,6 +65,8 @@ def _again(settings: Settings, ready_file: Path | None) -> list[str]:
         "--store-kind": settings.store_kind,
         "--queue": settings.queue,
         "--keep-delivered": settings.keep_delivered,
+        "--host": settings.host,
+        "--token-file": settings.token_file,
         "--ready-file": ready_file,
     }
     return [text for option, value in options.items() if value is not None for text in (option, str(value))]
@@ -69,7 +74,7 @@ def _again(settings: Settings, ready_file: Path | None) -> list[str]:
 
 def _down(asked: argparse.Namespace, data: Path) -> int:
     if asked.drain and commands.running(data):
-        code = queue.drain(commands.address(data, "tracker", None, "--tracker-url"), asked.timeout, _print)
+        code = queue.drain(commands.tracker(data, None, None), asked.timeout, _print)
         if code:
             _print("nothing was stopped; `down` without --drain stops at once, and the next `up` delivers the rest")
             return code
@@ -120,7 +125,7 @@ def _restore(asked: argparse.Namespace, data: Path) -> int:
     folder = _path(asked.folder)
     outside = stores.outside(asked.store_url, asked.store_kind) if asked.store_url else None
     if asked.tracker_url:
-        return into_services(folder, asked.tracker_url, outside, asked.anyway, _print)
+        return into_services(folder, _tracker(asked, data), outside, asked.anyway, _print)
     own = None if outside else stores.find(asked.store or DEFAULT_KIND, _print)
     if outside:
         into_services(folder, None, outside, asked.anyway, _print)
@@ -137,8 +142,12 @@ def _move_store(asked: argparse.Namespace, _data: Path) -> int:
     return move.move(_path(asked.folder), source, target, asked.anyway, _print)
 
 
-def _tracker(asked: argparse.Namespace, data: Path) -> str:
-    return commands.address(data, "tracker", asked.tracker_url, "--tracker-url")
+def _tracker(asked: argparse.Namespace, data: Path) -> Endpoint:
+    return commands.tracker(data, asked.tracker_url, _token_file(asked))
+
+
+def _token_file(asked: argparse.Namespace) -> Path | None:
+    return _path(asked.token_file) if asked.token_file else None
 
 
 def _path(text: str) -> Path:

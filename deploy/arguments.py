@@ -116,6 +116,9 @@ def parser() -> argparse.ArgumentParser:
         word.add_argument(
             "--tracker-url", metavar="URL", type=_url, help="the tracker (default: that of the data folder)"
         )
+        _add_token_file(
+            word, "the file with the token it wants (default: PLLIB_TOKEN_FILE, else the data folder's own)"
+        )
     _add_move(_word(words, "move-store", "from one store into another, checked", MOVE_STORE))
     _add_its_store(_word(words, "compact", "give back disk space of the store", COMPACT))
     return made
@@ -165,9 +168,27 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         help="how long the queue keeps what it delivered, to deliver it again after a power cut (default: 300)",
     )
     up.add_argument(
-        "--ready-file", metavar="FILE", help="a file that is there while all is ready; it holds the addresses as JSON"
+        "--host",
+        metavar="HOST",
+        default="127.0.0.1",
+        help="where the tracker and the query engine listen: a name or IPv4 address of this machine (default: 127.0.0.1, "
+        "for this machine alone; another one needs --token-file)",
+    )
+    _add_token_file(
+        up,
+        "the file with the token that the tracker and the query engine want of all who call; made, readable by you alone, "
+        "where it is not there (default: PLLIB_TOKEN_FILE, else none is wanted)",
+    )
+    up.add_argument(
+        "--ready-file",
+        metavar="FILE",
+        help="a file that is there while all is ready; it holds the addresses as JSON, and the token",
     )
     up.add_argument("--detach", action="store_true", help="return once all is ready, and leave it running")
+
+
+def _add_token_file(word: argparse.ArgumentParser, text: str) -> None:
+    word.add_argument("--token-file", metavar="FILE", default=os.environ.get("PLLIB_TOKEN_FILE") or None, help=text)
 
 
 def _add_store(word: argparse.ArgumentParser, text: str) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from deploy import manifest
 from deploy.errors import BackupUnusable
-from deploy.http_calls import FREE, Access, access_to, pieces
+from deploy.http_calls import Access, Endpoint, access_to, pieces
 from deploy.manifest import QUERY, QUEUE, STORE, Manifest, Part
 from deploy.progress import Progress
 from edge.stores import StoreAddress
@@ -30,11 +30,11 @@ TAIL_BYTES = 65_536
 Report = Callable[[str], None]
 
 
-def backup(folder: Path, tracker: str, store: StoreAddress, query: Path | None, report: Report) -> int:
+def backup(folder: Path, tracker: Endpoint, store: StoreAddress, query: Path | None, report: Report) -> int:
     """Writes a whole backup to a folder that is not there yet, or empty; 0 then.
 
     Args:
-        tracker: the tracker's address.
+        tracker: the tracker.
         store: the store's address.
         query: the query engine's data folder, where it is on this machine.
 
@@ -72,15 +72,18 @@ def _make(folder: Path) -> None:
     folder.chmod(0o700)
 
 
-def _queue(folder: Path, tracker: str, report: Report) -> Part:
-    last = _write(folder / QUEUE, f"{tracker}/v1/backup", "application/x-ndjson", Progress("queue", "lines", report))
+def _queue(folder: Path, tracker: Endpoint, report: Report) -> Part:
+    progress, url = Progress("queue", "lines", report), f"{tracker.url}/v1/backup"
+    last = _write(folder / QUEUE, url, "application/x-ndjson", progress, tracker.access)
     try:
         end = json.loads(last)
         counts = dict(end.get("counts", {})) if end["kind"] == "end" else None  # none, of an empty queue
     except (ValueError, KeyError, TypeError, AttributeError):
         counts = None
     if counts is None:
-        raise BackupUnusable(f"what {tracker} gave of its queue is not whole", "see the tracker's log, and try again")
+        raise BackupUnusable(
+            f"what {tracker.url} gave of its queue is not whole", "see the tracker's log, and try again"
+        )
     return manifest.part_of(folder, QUEUE, counts)
 
 
@@ -102,7 +105,7 @@ def write_graph(path: Path, store: StoreAddress, report: Report) -> int:
     return progress.count
 
 
-def _write(path: Path, url: str, accept: str, progress: Progress, access: Access = FREE) -> bytes:
+def _write(path: Path, url: str, accept: str, progress: Progress, access: Access) -> bytes:
     """Writes an answer to a file, compressed; its last line. `progress` counts the lines."""
     tail = b""
     with gzip.open(path, "xb", compresslevel=GZIP_LEVEL) as out:

@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import TextIO
 
 from deploy import health, plan, ports, processes, restore, state, stores
-from deploy.errors import FolderInUse, FolderUnusable, NothingRuns
+from deploy.errors import FolderInUse, FolderUnusable, NothingRuns, UsageError
+from deploy.http_calls import Endpoint, with_token
 from deploy.logs import log_path, open_log
 from deploy.plan import Service, Settings
 from deploy.processes import Identity
 from deploy.restarts import RestartPolicy
 from deploy.state import Run
 from deploy.supervisor import TICK_SECONDS, Limits, Supervisor, Surroundings
+from edge.errors import SettingsError
+from edge.exposure import is_loopback, make_token, read_token
 from edge.stores import DEFAULT_KIND, StoreAddress
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -28,6 +31,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 STOP_SECONDS = 60.0
 """How long `down` waits for a launcher to stop its services before it kills all of them."""
+
+ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104
 
 Report = Callable[[str], None]
 
@@ -37,6 +42,8 @@ def up(settings: Settings, report: Report, ready_file: Path | None = None) -> in
     store = None if settings.store_url else stores.find(stores.kind_for(settings.data, settings.store), report)
     services = plan.services(settings, sys.executable, store)
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment.pop("PLLIB_TOKEN_FILE", None)  # the plan says who has one
+    _require_token(settings)
     if store:  # what is set for another one must not lead there
         environment = {name: text for name, text in environment.items() if not name.startswith("PLLIB_STORE_")}
     kind = store.kind if store else settings.store_kind
@@ -45,7 +52,41 @@ def up(settings: Settings, report: Report, ready_file: Path | None = None) -> in
         if store:
             store.prepare(settings.data)
         around = Surroundings(CHECKOUT, settings.data, environment)
-        return supervise(services, around, report, settings.store_url, ready_file, store_kind=kind)
+        token_file = str(settings.token_file or "")
+        return supervise(
+            services, around, report, settings.store_url, ready_file, store_kind=kind, token_file=token_file
+        )
+
+
+def _require_token(settings: Settings) -> None:
+    """The file of the token is there, where the settings name one. Raises UsageError where it cannot be, or must be named."""
+    if settings.host in ANY_HOST:
+        raise UsageError(
+            f"--host {settings.host} is no address that others can be told",
+            "give the name or IPv4 address by which they reach this machine",
+        )
+    if settings.token_file is None and not is_loopback(settings.host):
+        raise UsageError(
+            f"--host {settings.host} can be reached from other machines, and anyone who reaches it could use it",
+            "add --token-file FILE; the file is made where it is not there",
+        )
+    if settings.token_file is not None:
+        with _told_as_usage():
+            make_token(settings.token_file)
+
+
+def _read_token(file: str) -> str:
+    with _told_as_usage():
+        return read_token(file)
+
+
+@contextlib.contextmanager
+def _told_as_usage() -> Iterator[None]:
+    try:
+        yield
+    except SettingsError as error:
+        what, _, fix = str(error).rpartition(": ")
+        raise UsageError(what, fix) from error
 
 
 def make_folders(folders: Sequence[Path]) -> None:
@@ -67,18 +108,22 @@ def supervise(
     ready_file: Path | None = None,
     *,
     store_kind: str = DEFAULT_KIND,
+    token_file: str = "",
     policy: RestartPolicy | None = None,
     limits: Limits | None = None,
 ) -> int:
     """Runs any plan in a data folder that the caller has locked, until SIGINT, SIGTERM or SIGHUP; 0 then.
 
     None of the plan's processes is left when this returns or raises. `ready_file` is there, and holds the addresses as
-    JSON, while all services have been usable and the end was not asked for.
+    JSON (and the token in `token_file`, where the services have one), while all services have been usable and the end
+    was not asked for.
     """
     _end_leftovers(around.data, report)
     ports.require_free(services)
     urls = plan.addresses(services, store_url)
-    record = _recorder(around.data, urls, store_kind)
+    token = _read_token(token_file)
+    announced = _announcement(urls, token)
+    record = _recorder(around.data, urls, store_kind, token_file)
     supervisor = Supervisor(
         services, around, report, changed=lambda: record("", supervisor), policy=policy, limits=limits
     )
@@ -87,15 +132,15 @@ def supervise(
             record("starting", supervisor)
             if supervisor.start():
                 if "tracker" in urls:
-                    restore.take_in_what_waits(around.data, urls["tracker"], report)
-                report(ready_text(around.data, urls))
+                    restore.take_in_what_waits(around.data, with_token(urls["tracker"], token), report)
+                report(ready_text(around.data, urls, token_file))
                 record("ready", supervisor)
                 if ready_file:
-                    _announce(ready_file, urls)
+                    _announce(ready_file, announced)
                 supervisor.watch()
         finally:
             if ready_file:
-                ready_file.unlink(missing_ok=True)
+                _take_back(ready_file, announced)
             record("stopping", supervisor)
             supervisor.stop()
             state.remove_run(around.data)
@@ -103,16 +148,27 @@ def supervise(
     return 0
 
 
-def _announce(ready_file: Path, urls: Mapping[str, str]) -> None:
+def _announcement(urls: Mapping[str, str], token: str) -> str:
+    return json.dumps({**urls, **({"token": token} if token else {})}) + "\n"
+
+
+def _announce(ready_file: Path, announced: str) -> None:
     try:
-        state.write_whole(ready_file, json.dumps(urls) + "\n")
+        state.write_whole(ready_file, announced, 0o600 if '"token"' in announced else 0o666)
     except OSError as error:
         raise FolderUnusable(
             f"the ready file {ready_file} cannot be written ({error.strerror})", "give another with --ready-file FILE"
         ) from error
 
 
-def ready_text(data: Path, urls: Mapping[str, str]) -> str:
+def _take_back(ready_file: Path, announced: str) -> None:
+    """Removes what we announced; not what another stack, which goes on elsewhere in our place, has written since."""
+    with contextlib.suppress(OSError):
+        if ready_file.read_text(encoding="utf-8") == announced:
+            ready_file.unlink()
+
+
+def ready_text(data: Path, urls: Mapping[str, str], token_file: str = "") -> str:
     """What a user wants to know once all services are usable."""
     lines = [
         ("tracker", "capture: export PLLIB_URL=", ""),
@@ -122,6 +178,8 @@ def ready_text(data: Path, urls: Mapping[str, str]) -> str:
         ("query_engine", "API:     ", "/docs"),
     ]
     told = [f"  {label}{urls[name]}{path}" for name, label, path in lines if name in urls]
+    if token_file:
+        told.insert(1, f"  who calls needs the token: export PLLIB_TOKEN_FILE={token_file}")
     return "\n".join([f"ready; the data is in {data}", *told, "Ctrl-C, or `python -m deploy down`, stops all"])
 
 
@@ -208,6 +266,18 @@ def address(data: Path, service: str, given: str | None, option: str) -> str:
     return found
 
 
+def tracker(data: Path, given: str | None, token_file: Path | None) -> Endpoint:
+    """The tracker: as given, else as the stack on the data folder says; with the token that it wants.
+
+    Raises:
+        NothingRuns: neither says where it is.
+        UsageError: the file of the token cannot be read.
+    """
+    url = address(data, "tracker", given, "--tracker-url")
+    run = None if given or token_file else running(data)
+    return with_token(url, _read_token(str(token_file or "") or (run.token_file if run else "")))
+
+
 def store_address(data: Path, url: str | None, kind: str) -> StoreAddress:
     """Where the store answers: as given, else as the stack on the data folder says.
 
@@ -246,7 +316,7 @@ def status(data: Path, report: Report) -> int:
     return 0 if all_usable else 1
 
 
-def _recorder(data: Path, urls: dict[str, str], store_kind: str) -> Callable[[str, Supervisor], None]:
+def _recorder(data: Path, urls: dict[str, str], store_kind: str, token_file: str) -> Callable[[str, Supervisor], None]:
     """Writes the run record; an empty stage keeps the last one."""
     launcher = processes.identify(os.getpid())
     assert launcher is not None  # noqa: S101  (we are running)
@@ -256,7 +326,9 @@ def _recorder(data: Path, urls: dict[str, str], store_kind: str) -> Callable[[st
         last[0] = stage or last[0]
         # A full disk must not end the services that still run.
         with contextlib.suppress(OSError):
-            state.write_run(data, Run(state.host_name(), launcher, last[0], urls, supervisor.states(), store_kind))
+            state.write_run(
+                data, Run(state.host_name(), launcher, last[0], urls, supervisor.states(), store_kind, token_file)
+            )
 
     return record
 

@@ -34,6 +34,19 @@ class Access:
 FREE = Access()
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A service: its address, without a slash at the end, and what it wants of those who call it."""
+
+    url: str
+    access: Access = FREE
+
+
+def with_token(url: str, token: str) -> Endpoint:
+    """A service that wants a token; none where that is empty."""
+    return Endpoint(url, Access({"Authorization": f"Bearer {token}"}) if token else FREE)
+
+
 def access_to(store: StoreAddress) -> Access:
     """How to call a store. Redirects are followed nowhere: credentials are for the server that was named."""
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirect()]
@@ -67,9 +80,10 @@ def call(
         return bytes(answer.read())
 
 
-def call_json(method: str, url: str, body: Any = None) -> Any:
+def call_json(method: str, service: Endpoint, path: str, body: Any = None) -> Any:
     """What a JSON answer says. Raises as ``call``."""
-    told = call(method, url, None if body is None else json.dumps(body).encode())
+    url = service.url + path
+    told = call(method, url, None if body is None else json.dumps(body).encode(), access=service.access)
     try:
         return json.loads(told)
     except ValueError as error:
@@ -83,11 +97,11 @@ def pieces(url: str, accept: str, access: Access = FREE) -> Iterator[bytes]:
             yield piece
 
 
-def pages(url: str, name: str) -> Iterator[dict[str, Any]]:
+def pages(service: Endpoint, path: str, name: str) -> Iterator[dict[str, Any]]:
     """All members of a list that is told page by page."""
     after = ""
     while True:
-        page = call_json("GET", f"{url}?limit=500{after}")
+        page = call_json("GET", service, f"{path}?limit=500{after}")
         yield from page[name]
         if page["next"] is None:
             return

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 HOST = "127.0.0.1"
-"""Every service listens here and nowhere else."""
+"""Every service listens here and nowhere else, but for a tracker and a query engine that were given another host."""
 
 STORE_QUERY_SECONDS = 30
 """How long the store works on one query."""
@@ -30,6 +30,7 @@ class Settings:
 
     `store_url` is the address of an outside store, of the kind `store_kind`; without it `store` says which to start.
     `queue` is the address of a server for the work queue, `keep_delivered` the seconds for which it keeps what it delivered.
+    `host` is where the tracker and the query engine listen; they want the token in `token_file`, where that is given.
     """
 
     data: Path
@@ -40,6 +41,8 @@ class Settings:
     store_kind: str = "oxigraph"
     queue: str | None = None
     keep_delivered: int | None = None
+    host: str = HOST
+    token_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +61,12 @@ class Service:
     location: Path | None = None
     update_path: str | None = None
     path: str = ""
+    host: str = HOST
 
     @property
     def url(self) -> str:
         """The service's address, with no slash at its end."""
-        return loopback_url(self.port) + self.path
+        return f"http://{self.host}:{self.port}{self.path}"
 
     @property
     def health_url(self) -> str:
@@ -115,20 +119,22 @@ def services(settings: Settings, python: str, store: StoreProgram | None) -> tup
     base = ("--base", settings.base) if settings.base else ()
     at_store = ("--store-url", store_url, "--store-kind", store_kind, *base)
     ports = settings.ports
-    manager = (*run, "manager", *_listen(ports.manager), *at_store)
+    manager = (*run, "manager", *_listen(HOST, ports.manager), *at_store)
     of_query, of_tracker = settings.data / "query", settings.data / "tracker"
-    query = (*run, "query_engine", *_listen(ports.query), *at_store, "--data", str(of_query))
+    host = settings.host
+    token = ("--token-file", str(settings.token_file)) if settings.token_file else ()
+    query = (*run, "query_engine", *_listen(host, ports.query), *at_store, "--data", str(of_query), *token)
     to_manager = ("--manager-url", loopback_url(ports.manager))
     queue = (
         *(("--queue", settings.queue) if settings.queue else ()),
         *(("--keep-delivered", str(settings.keep_delivered)) if settings.keep_delivered is not None else ()),
     )
-    tracker = (*run, "tracker", *_listen(ports.tracker), *to_manager, "--data", str(of_tracker), *queue)
+    tracker = (*run, "tracker", *_listen(host, ports.tracker), *to_manager, "--data", str(of_tracker), *queue, *token)
     return (
         *((own.service(settings.data, settings.ports.store),) if own else ()),
         Service("manager", manager, ports.manager, "--manager-port"),
-        Service("query_engine", query, ports.query, "--query-port", location=of_query),
-        Service("tracker", tracker, ports.tracker, "--tracker-port", location=of_tracker),
+        Service("query_engine", query, ports.query, "--query-port", location=of_query, host=host),
+        Service("tracker", tracker, ports.tracker, "--tracker-port", location=of_tracker, host=host),
     )
 
 
@@ -144,5 +150,5 @@ def addresses(running: Sequence[Service], store_url: str | None = None) -> dict[
     return {**found, "store": store_url} if store_url else found
 
 
-def _listen(port: int) -> tuple[str, ...]:
-    return ("--host", HOST, "--port", str(port))
+def _listen(host: str, port: int) -> tuple[str, ...]:
+    return ("--host", host, "--port", str(port))

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 
 from deploy.errors import PortUnavailable
-from deploy.plan import HOST, Service
+from deploy.plan import Service
 
 
 def require_free(services: Sequence[Service]) -> None:
@@ -33,13 +33,24 @@ def _require_free(service: Service) -> None:
         # As servers do: a port whose last connections are only waiting to be forgotten is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, service.port))
+            probe.bind((service.host, service.port))
+        except socket.gaierror as error:
+            raise _no_host(service, str(error.strerror)) from error
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise _no_host(service, "it is no address of this machine") from error
             why = {
                 errno.EADDRINUSE: "is in use by another program",
                 errno.EACCES: "may not be used by this user",
             }.get(error.errno or 0, f"cannot be used ({error.strerror})")
             raise PortUnavailable(
-                f"port {service.port} on {HOST}, wanted for the {service.name}, {why}",
+                f"port {service.port} on {service.host}, wanted for the {service.name}, {why}",
                 f"give another one with {service.port_option} PORT, or end the program that has it",
             ) from error
+
+
+def _no_host(service: Service, why: str) -> PortUnavailable:
+    return PortUnavailable(
+        f"the {service.name} cannot listen on {service.host} ({why})",
+        "give a name or an IPv4 address of this machine with --host",
+    )

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from deploy.errors import FolderUnusable, ServiceUnreachable
-from deploy.http_calls import call, call_json, pages
+from deploy.http_calls import Endpoint, call, call_json, pages
 from deploy.progress import Progress
 
 POLL_SECONDS = 0.2
@@ -21,9 +21,9 @@ SHOWN_TEXT = 300
 Report = Callable[[str], None]
 
 
-def show(tracker: str, report: Report) -> int:
+def show(tracker: Endpoint, report: Report) -> int:
     """Tells how the queue is: depths, age, what was given up, what producers say."""
-    stats = call_json("GET", f"{tracker}/v1/stats")
+    stats = call_json("GET", tracker, "/v1/stats")
     queue = stats["queue"]
     depths = " + ".join(str(depth) for depth in queue["depths"])
     rows = [
@@ -32,17 +32,19 @@ def show(tracker: str, report: Report) -> int:
         ("dead letters", stats["dead_letters"], "see `python -m deploy dead-letters`" if stats["dead_letters"] else ""),
         ("quarantined", stats["quarantined"], "see `python -m deploy quarantine`" if stats["quarantined"] else ""),
     ]
-    report(f"queue of the tracker at {tracker}" + ("; it drains and takes no captures" if stats["draining"] else ""))
+    report(
+        f"queue of the tracker at {tracker.url}" + ("; it drains and takes no captures" if stats["draining"] else "")
+    )
     for name, count, words in rows:
         report(f"  {name:<13}{count:>10,}  {words}".rstrip())
     _show_producers(tracker, stats["producers"], report)
     return 0
 
 
-def _show_producers(tracker: str, totals: Mapping[str, Any], report: Report) -> None:
+def _show_producers(tracker: Endpoint, totals: Mapping[str, Any], report: Report) -> None:
     dropped = ", ".join(f"{count:,} ({reason})" for reason, count in totals["dropped"].items()) or "none"
     report(f"producers: {totals['seen']:,}; records they still have: {totals['waiting']:,}; they dropped: {dropped}")
-    page = call_json("GET", f"{tracker}/v1/producers?limit={SHOWN_PRODUCERS}")
+    page = call_json("GET", tracker, f"/v1/producers?limit={SHOWN_PRODUCERS}")
     for one in page["producers"]:
         told = one["accounting"]
         says = (
@@ -53,13 +55,13 @@ def _show_producers(tracker: str, totals: Mapping[str, Any], report: Report) -> 
         )
         report(f"  {one['id']}  received {one['received']:,}, last {_time(one['last_seen'])}; {says}")
     if page["next"] is not None:
-        report(f"  … more: GET {tracker}/v1/producers?after={page['next']}")
+        report(f"  … more: GET {tracker.url}/v1/producers?after={page['next']}")
 
 
-def list_dead_letters(tracker: str, report: Report) -> int:
+def list_dead_letters(tracker: Endpoint, report: Report) -> int:
     """Tells of each document that was given up, a line each."""
     count = 0
-    for letter in pages(f"{tracker}/v1/dead-letters", "dead_letters"):
+    for letter in pages(tracker, "/v1/dead-letters", "dead_letters"):
         count += 1
         report(
             f"{letter['id']}  {_time(letter['died'])}  {letter['size']:,} bytes, {letter['deliveries']} deliveries  "
@@ -69,29 +71,30 @@ def list_dead_letters(tracker: str, report: Report) -> int:
     return 0
 
 
-def show_dead_letter(tracker: str, identifier: str, report: Report) -> int:
+def show_dead_letter(tracker: Endpoint, identifier: str, report: Report) -> int:
     """Tells one document in full."""
-    body = call("GET", f"{tracker}/v1/dead-letters/{quote(identifier, safe='')}")
+    body = call("GET", f"{tracker.url}/v1/dead-letters/{quote(identifier, safe='')}", access=tracker.access)
     report(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
     return 0
 
 
-def replay_dead_letters(tracker: str, identifiers: Sequence[str], report: Report) -> int:
+def replay_dead_letters(tracker: Endpoint, identifiers: Sequence[str], report: Report) -> int:
     """Has dead letters delivered again: these, or all."""
     body = {"ids": list(identifiers)} if identifiers else None
-    replayed = call_json("POST", f"{tracker}/v1/dead-letters/replay", body)["replayed"]
+    replayed = call_json("POST", tracker, "/v1/dead-letters/replay", body)["replayed"]
     missing = len(set(identifiers)) - replayed
     report(f"{replayed:,} wait for delivery again" + (f"; {missing:,} are no dead letters" if missing > 0 else ""))
     return 1 if missing > 0 else 0
 
 
-def export_dead_letters(tracker: str, file: Path, report: Report) -> int:
+def export_dead_letters(tracker: Endpoint, file: Path, report: Report) -> int:
     """Writes all dead letters to a file, a line of JSON each, with `document` in it."""
     progress = Progress("dead letters", "written", report)
     try:
         with file.open("xb") as out:
-            for letter in pages(f"{tracker}/v1/dead-letters", "dead_letters"):
-                body = call("GET", f"{tracker}/v1/dead-letters/{quote(letter['id'], safe='')}")
+            for letter in pages(tracker, "/v1/dead-letters", "dead_letters"):
+                where = f"{tracker.url}/v1/dead-letters/{quote(letter['id'], safe='')}"
+                body = call("GET", where, access=tracker.access)
                 out.write(json.dumps({**letter, "document": json.loads(body)}).encode() + b"\n")
                 progress.add(1)
     except OSError as error:
@@ -100,10 +103,10 @@ def export_dead_letters(tracker: str, file: Path, report: Report) -> int:
     return 0
 
 
-def list_quarantine(tracker: str, report: Report) -> int:
+def list_quarantine(tracker: Endpoint, report: Report) -> int:
     """Tells of each record that was refused for good: what is wrong, and the record."""
     count = 0
-    for record in pages(f"{tracker}/v1/quarantine", "quarantined"):
+    for record in pages(tracker, "/v1/quarantine", "quarantined"):
         count += 1
         report(f"{record['id']}  {_time(record['refused'])}  producer {record['producer']}")
         report(f"    {record['field']}: {record['message'][:SHOWN_TEXT]}")
@@ -112,12 +115,12 @@ def list_quarantine(tracker: str, report: Report) -> int:
     return 0
 
 
-def drain(tracker: str, timeout: float, report: Report) -> int:
+def drain(tracker: Endpoint, timeout: float, report: Report) -> int:
     """Has the tracker take no more captures, and waits until all it has is delivered: 0 then, 1 after `timeout` seconds.
 
     It goes on draining either way.
     """
-    state = call_json("POST", f"{tracker}/v1/drain")
+    state = call_json("POST", tracker, "/v1/drain")
     report(f"the tracker takes no more captures; {state['waiting']:,} documents wait for delivery")
     progress = Progress("draining", "", report)
     until = time.monotonic() + timeout
@@ -135,18 +138,18 @@ def drain(tracker: str, timeout: float, report: Report) -> int:
     return 0
 
 
-def _drain_again(tracker: str, last: dict[str, Any]) -> dict[str, Any]:
+def _drain_again(tracker: Endpoint, last: dict[str, Any]) -> dict[str, Any]:
     """The state now. Asks anew each time, since a tracker that was started again takes captures."""
     try:
-        state: dict[str, Any] = call_json("POST", f"{tracker}/v1/drain")
+        state: dict[str, Any] = call_json("POST", tracker, "/v1/drain")
     except ServiceUnreachable:
         return last
     return state
 
 
-def resume(tracker: str, report: Report) -> int:
+def resume(tracker: Endpoint, report: Report) -> int:
     """Has the tracker take captures again."""
-    call_json("DELETE", f"{tracker}/v1/drain")
+    call_json("DELETE", tracker, "/v1/drain")
     report("the tracker takes captures again")
     return 0
 

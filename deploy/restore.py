@@ -17,7 +17,7 @@ from pathlib import Path
 
 from deploy import manifest, state
 from deploy.errors import BackupUnusable, DeployError, FolderUnusable, ServiceRefused, TargetInUse
-from deploy.http_calls import access_to, call, call_json, joined
+from deploy.http_calls import Endpoint, access_to, call, call_json, joined
 from deploy.manifest import QUERY, QUEUE, STORE
 from deploy.plan import StoreProgram
 from deploy.processes import wait_until
@@ -74,7 +74,9 @@ def into_folder(folder: Path, data: Path, store: StoreProgram | None, anyway: bo
     return 0
 
 
-def into_services(folder: Path, tracker: str | None, store: StoreAddress | None, anyway: bool, report: Report) -> int:
+def into_services(
+    folder: Path, tracker: Endpoint | None, store: StoreAddress | None, anyway: bool, report: Report
+) -> int:
     """Gives a backup to services that run; 0 then.
 
     Args:
@@ -94,7 +96,7 @@ def into_services(folder: Path, tracker: str | None, store: StoreAddress | None,
     return 0
 
 
-def take_in_what_waits(data: Path, tracker: str, report: Report) -> None:
+def take_in_what_waits(data: Path, tracker: Endpoint, report: Report) -> None:
     """Gives the tracker the queue's part of a backup that was restored to the data folder, where there is one."""
     waiting = data / WAITING
     if not waiting.exists():
@@ -165,14 +167,16 @@ def _post_triples(triples: Path, store: StoreAddress, report: Report) -> None:
         progress.add(body.count(b"\n"))
 
 
-def _post_queue(queue: Path, tracker: str, report: Report) -> None:
+def _post_queue(queue: Path, tracker: Endpoint, report: Report) -> None:
     progress = Progress("queue", "lines", report)
     for body in joined(lines_of(queue), BODY_BYTES):
-        taken = call("POST", f"{tracker}/v1/restore", FIRST_LINE + body, "application/x-ndjson")
+        taken = call(
+            "POST", f"{tracker.url}/v1/restore", FIRST_LINE + body, "application/x-ndjson", access=tracker.access
+        )
         progress.add(body.count(b"\n"))
         if b"taken" not in taken:
-            raise ServiceRefused(f"{tracker} is no tracker", "give its address with --tracker-url")
-    waiting = call_json("GET", f"{tracker}/v1/stats")["queue"]["depth"]
+            raise ServiceRefused(f"{tracker.url} is no tracker", "give its address with --tracker-url")
+    waiting = call_json("GET", tracker, "/v1/stats")["queue"]["depth"]
     report(f"the tracker took {progress.count:,} lines of the backup's queue; {waiting:,} documents wait for delivery")
 
 

@@ -39,7 +39,8 @@ class ServiceState:
 class Run:
     """A launcher and its services. `stage` is starting, ready or stopping; `urls` are the addresses by service.
 
-    `store_kind` says what kind of server is at `urls["store"]`.
+    `store_kind` says what kind of server is at `urls["store"]`, `token_file` where the token is that the tracker and the
+    query engine want; empty when they want none.
     """
 
     host: str
@@ -48,6 +49,7 @@ class Run:
     urls: dict[str, str]
     services: tuple[ServiceState, ...]
     store_kind: str = DEFAULT_KIND
+    token_file: str = ""
 
 
 def write_run(folder: Path, run: Run) -> None:
@@ -66,7 +68,8 @@ def read_run(folder: Path) -> Run | None:
             for one in told["services"]
         )
         launcher, kind = Identity(**told["launcher"]), str(told.get("store_kind", DEFAULT_KIND))
-        return Run(told["host"], launcher, told["stage"], dict(told["urls"]), services, kind)
+        token_file = str(told.get("token_file", ""))
+        return Run(told["host"], launcher, told["stage"], dict(told["urls"]), services, kind, token_file)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -80,10 +83,16 @@ def remove_run(folder: Path) -> None:
     (folder / "run.json").unlink(missing_ok=True)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file so that it is either the old one or the new one at every moment."""
+def write_whole(path: Path, text: str, mode: int = 0o666) -> None:
+    """Writes a file so that it is either the old one or the new one at every moment.
+
+    Args:
+        mode: who may read and write it, as far as this process's mask lets them.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+        file.write(text)
     draft.replace(path)
 
 

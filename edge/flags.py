@@ -23,7 +23,13 @@ ALLOWED_HOSTS = Flag(
     "--allowed-hosts", "PLLIB_ALLOWED_HOSTS", "", "host names it may be called by beside loopback, with commas"
 )
 INSECURE = Flag(
-    "--insecure", "PLLIB_INSECURE", False, "listen beyond loopback although anyone who reaches the port can write"
+    "--insecure", "PLLIB_INSECURE", False, "listen beyond loopback although anyone who reaches the port can use it"
+)
+TOKEN_FILE = Flag(
+    "--token-file",
+    "PLLIB_TOKEN_FILE",
+    "",
+    "file with the token that all who call must send; without it none is asked for",
 )
 
 

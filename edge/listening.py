@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import ipaddress
 import logging
 import os
 import signal
@@ -55,26 +54,6 @@ def run(
         return EXIT_USAGE
     serve(create_app(settings), settings.host, settings.port)
     return 0
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def exposure(host: str, insecure: bool) -> str | None:
-    """Why a service must not listen there, with what to do about it; ``None`` when it may."""
-    if insecure or is_loopback(host):
-        return None
-    return (
-        f"--host {host} can be reached from other machines, and anyone who reaches it can write: "
-        "use 127.0.0.1, or add --insecure if the network is yours"
-    )
 
 
 def serve(app: FastAPI, host: str, port: int) -> None:

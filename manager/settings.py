@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edge.errors import SettingsError
+from edge.exposure import exposure
 from edge.flags import Flag, host_names, parser
-from edge.listening import exposure
 from edge.stores import FLAGS as STORE_FLAGS
 from edge.stores import StoreAddress, from_options
 from pllib.provml.iris import DEFAULT_BASE

@@ -235,7 +235,7 @@ class Client:
 
             chosen = self.settings
             source = OwnSpool(self.sink, self.losses) if isinstance(self.sink, SpoolWriter) else self.sink
-            transport = HttpTransport(chosen.url, chosen.timeout, chosen.token, chosen.ca)
+            transport = HttpTransport(chosen.url, chosen.timeout, chosen.token, chosen.ca, chosen.token_file)
             delivery = Delivery(source, transport, chosen.batch_records, chosen.batch_bytes, self.accounting)
             try:
                 self._shipper = Shipper(delivery, source, chosen.interval)

@@ -9,6 +9,7 @@ import sys
 from typing import Any, Dict, Optional
 from urllib.parse import quote
 
+from .addresses import tracker_of
 from .command_line import add_command, settings_of
 from .errors import ConfigurationError, PllibError
 from .plans import differences
@@ -58,7 +59,8 @@ def _add_push(actions: Any) -> None:
 def push(chosen: argparse.Namespace) -> int:
     settings = settings_of(chosen)
     plan = _read(chosen.file)
-    kept = post_json(settings.url, "/v1/prospective", plan, timeout=settings.timeout, token=settings.token)
+    address = tracker_of(settings)
+    kept = post_json(address.url, "/v1/prospective", plan, timeout=settings.timeout, token=address.token)
     print(f"{kept['workflow']}: version {kept['version']}")
     return 0
 
@@ -89,7 +91,8 @@ def validate(chosen: argparse.Namespace) -> int:
 def _in_force(chosen: argparse.Namespace) -> Json:
     settings = settings_of(chosen)
     path = "/v1/prospective/" + quote(chosen.plan, safe="")
-    found: Json = get_json(settings.url, path, timeout=settings.timeout, token=settings.token)["specification"]
+    address = tracker_of(settings)
+    found: Json = get_json(address.url, path, timeout=settings.timeout, token=address.token)["specification"]
     return found
 
 

@@ -22,7 +22,7 @@ from .prov.forms import FORMATS, by_ending, by_name, content_of
 from .prov.normal import decode
 from .query_options import add_query_options, query_client
 from .settings import Settings
-from .transport import GZIP_FROM, RETRY_STATUS, HttpTransport, gzipped
+from .transport import RETRY_STATUS, HttpTransport, gzipped
 from .whole_file import whole_file
 
 MAX_BODY = 30_000_000
@@ -87,7 +87,7 @@ class Sender(HttpTransport):
 
     def __init__(self, settings: Settings, options: Mapping[str, str], retry: float = 0.0) -> None:
         self.route = f"/v1/prov?{urlencode(options)}"
-        super().__init__(settings.url, max(settings.timeout, 60.0), settings.token, settings.ca)
+        super().__init__(settings.url, max(settings.timeout, 60.0), settings.token, settings.ca, settings.token_file)
         self._retry = retry
 
     def send(self, body: bytes) -> Dict[str, Any]:
@@ -100,7 +100,7 @@ class Sender(HttpTransport):
         pause = 0.2
         while True:
             try:
-                return _taken(self._answered(body, len(body) >= GZIP_FROM), self.url)
+                return _taken(self._answered(body, saves=True), self.url)
             except TransportError as error:
                 pause = max(error.retry_after or 0.0, pause)
                 lasting = error.status is not None and error.status not in RETRY_STATUS

@@ -77,7 +77,7 @@ def ship_files(
     """
     if not paths:
         raise ConfigurationError("name the log files: pllib ship --format provlake prov-1.log prov-2.log")
-    transport = LogTransport(settings.url, settings.timeout, settings.token, settings.ca)
+    transport = LogTransport(settings.url, settings.timeout, settings.token, settings.ca, settings.token_file)
     shipment = _Shipment(transport, time.monotonic() + retry, progress)
     try:
         for path in paths:

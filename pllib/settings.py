@@ -19,7 +19,8 @@ FULL = ("drop_newest", "block", "spill", "raise")
 class Settings(NamedTuple):
     """All settings, each also as ``PLLIB_<NAME>`` in the environment.
 
-    ``url`` tracker; ``token`` sent as bearer; ``ca`` file of certificate authorities; ``mode`` one of ``MODES``;
+    ``url`` tracker, or ``file:///path`` of a file that says where it is (see ``addresses.py``); ``token`` sent as bearer,
+    ``token_file`` the file that holds it; ``ca`` file of certificate authorities; ``mode`` one of ``MODES``;
     ``spool`` folder; ``store`` name of the file system that unnamed paths belong to; ``person`` who is responsible;
     ``execution`` id of the workflow execution that several processes share; ``interval`` seconds between shipments;
     ``batch_records`` and ``batch_bytes`` bounds of one; ``queue_records`` and ``queue_bytes`` bounds of the queue in memory;
@@ -33,6 +34,7 @@ class Settings(NamedTuple):
 
     url: str = "http://127.0.0.1:8470"
     token: Optional[str] = None
+    token_file: Optional[str] = None
     ca: Optional[str] = None
     mode: str = "process"
     spool: Optional[str] = None
@@ -148,15 +150,22 @@ def _check(chosen: Mapping[str, Any], waits: bool) -> None:
         raise ConfigurationError(
             f"block_timeout is given, but full is {chosen['full']!r}: set full=block, or leave block_timeout out"
         )
+    if not _is_address(chosen["url"]):
+        raise ConfigurationError(
+            f"url is {chosen['url']!r}; it takes an address like http://127.0.0.1:8470, or file:///path of a file that has one"
+        )
+
+
+def _is_address(url: str) -> bool:
     from urllib.parse import urlsplit
 
     try:
-        parts = urlsplit(chosen["url"])
-        known = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+        parts = urlsplit(url)
+        if parts.scheme == "file":
+            return not parts.netloc and url.startswith("file:///") and len(parts.path) > 1
+        return bool(parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0))
     except ValueError:
-        known = False
-    if not known:
-        raise ConfigurationError(f"url is {chosen['url']!r}; it takes an address like http://127.0.0.1:8470")
+        return False
 
 
 def default_spool(environ: Optional[Mapping[str, str]] = None) -> str:

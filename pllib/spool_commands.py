@@ -10,6 +10,7 @@ import sys
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from . import frames, spool
+from .addresses import tracker_of
 from .command_line import add_command, add_tracker_options, print_table, settings_of
 from .errors import PllibError, SpoolError, TransportError
 from .points_recovery import UnknownVersion, left_by_the_dead
@@ -63,7 +64,7 @@ def ship(chosen: argparse.Namespace) -> int:
         if progress is not None:
             progress.update(records, size)
 
-    transport = HttpTransport(settings.url, settings.timeout, settings.token, settings.ca)
+    transport = HttpTransport(settings.url, settings.timeout, settings.token, settings.ca, settings.token_file)
     shipment = Shipment(_folder(chosen), transport, settings, chosen.keep, chosen.retry, watch)
     progress = Progress("pllib ship", shipment.bytes_left(), sys.stderr)
     failed: Optional[TransportError] = None
@@ -270,14 +271,16 @@ def status(chosen: argparse.Namespace) -> int:
         "accounting": summed.accounting,
     }
     try:
-        found["stats"] = get_json(settings.url, "/v1/stats", timeout=settings.timeout, token=settings.token)
+        address = tracker_of(settings)
+        found["tracker"] = address.url
+        found["stats"] = get_json(address.url, "/v1/stats", timeout=settings.timeout, token=address.token)
         found["up"] = True
     except PllibError as error:
         found["problem"] = str(error)
     if chosen.json:
         print(json.dumps(found, indent=2))
     else:
-        print(f"tracker {settings.url}: {'up' if found['up'] else 'not reachable'}")
+        print(f"tracker {found['tracker']}: {'up' if found['up'] else 'not reachable'}")
         for name, value in sorted(found.get("stats", {}).items()):
             print(f"  {name}: {json.dumps(value) if isinstance(value, (dict, list)) else value}")
         print(f"spool {folder}: {_equation(summed.accounting)}{_hint(found)}")

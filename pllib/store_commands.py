@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from .addresses import tracker_of
 from .command_line import add_command, print_table, settings_of
 from .query import post_json
 from .query_options import add_query_options, query_client
@@ -42,6 +43,7 @@ def stores(chosen: argparse.Namespace) -> int:
 def same_store(chosen: argparse.Namespace) -> int:
     settings = settings_of(argparse.Namespace(url=chosen.url, timeout=chosen.timeout))
     body = {"name": chosen.new, "same_as": [chosen.old]}
-    kept = post_json(settings.url, "/v1/stores", body, timeout=settings.timeout, token=settings.token)
+    address = tracker_of(settings)
+    kept = post_json(address.url, "/v1/stores", body, timeout=settings.timeout, token=address.token)
     print(f"{kept['name']} is the same store as: {', '.join(kept['same_as'])}")
     return 0

@@ -42,7 +42,7 @@ def _import_the_rest(settings: Settings) -> None:
 
     from . import memory, sealing, shipper, syncing, transport  # noqa: F401
 
-    if settings.url.startswith("https"):
+    if settings.url.startswith(("https", "file")):
         import ssl  # noqa: F401
 
 

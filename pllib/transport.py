@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional, Protocol
 from urllib.parse import urlsplit
 
 from ._version import __version__
+from .addresses import FILE, locate
 from .errors import TransportError
 from .exchange import Connection
 
@@ -23,6 +24,8 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 DATE = re.compile(rf"\w{{3}}, (\d\d) ({'|'.join(MONTHS)}) (\d{{4}}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
 """The one form of a date that servers send (RFC 9110, section 5.6.7)."""
 PATH = "/v1/captures"
+MOVED = (401, 403, 404, 421, 502, 503)
+"""Answers after which the address and the token are looked up anew, where a file says them."""
 
 Json = Any
 
@@ -98,23 +101,34 @@ class HttpTransport:
     """Posts to ``{url}/v1/captures``.
 
     Args:
+        url: of the tracker, or of the file that says where it is now: then that is read for each connection.
         timeout: seconds for each exchange from connecting to the last byte of the answer.
         token: sent as ``Authorization: Bearer``.
         ca: file of certificate authorities for ``https``; else the system's.
+        token_file: file that holds the token, read for each connection.
     """
 
     route = PATH
 
-    def __init__(self, url: str, timeout: float, token: Optional[str] = None, ca: Optional[str] = None) -> None:
-        parts = urlsplit(url)
-        secure = parts.scheme == "https"
+    def __init__(
+        self,
+        url: str,
+        timeout: float,
+        token: Optional[str] = None,
+        ca: Optional[str] = None,
+        token_file: Optional[str] = None,
+    ) -> None:
         self.url = url
+        self._given = url, token, token_file
+        self._told_by_files = url.startswith(FILE) or token_file is not None
         self._timeout, self._ca = timeout, ca
-        self._secure, self._host, self._port = (
-            secure,
-            parts.hostname or "127.0.0.1",
-            parts.port or (443 if secure else 80),
-        )
+        self._near, self._head = True, b""
+        self._connection: Optional[Connection] = None
+
+    def _made(self) -> Connection:
+        """A connection to where the tracker is now. Raises ``TransportError`` when nothing says so."""
+        url, token = locate(*self._given)
+        parts = urlsplit(url)
         netloc = parts.netloc.rpartition("@")[2]
         lines = [
             f"POST {parts.path.rstrip('/')}{self.route} HTTP/1.1",
@@ -124,7 +138,13 @@ class HttpTransport:
             *([f"Authorization: Bearer {token}"] if token else []),
         ]
         self._head = "\r\n".join(lines).encode("latin-1", "replace")
-        self._connection: Optional[Connection] = None
+        self.url, host, tls = url, parts.hostname or "127.0.0.1", None
+        self._near = host in NEAR
+        if parts.scheme == "https":
+            import ssl
+
+            tls = ssl.create_default_context(cafile=self._ca)
+        return Connection(host, parts.port or (443 if tls else 80), self._timeout, tls)
 
     def open(self) -> None:
         try:
@@ -138,21 +158,26 @@ class HttpTransport:
 
     def _exchange(self, body: bytes) -> Dict[str, Any]:
         """The tracker's answer to a body of JSON. Raises ``TransportError`` when it was not taken."""
-        return _parsed(self._answered(body, len(body) >= GZIP_FROM and self._host not in NEAR), self.url)
+        return _parsed(self._answered(body), self.url)
 
-    def _answered(self, body: bytes, compressed: bool) -> bytes:
-        """The body of an answer of 200. Raises ``TransportError`` for all others."""
-        coding = b""
-        if compressed:
-            body, coding = gzipped(body), b"Content-Encoding: gzip\r\n"
-        head = b"%b\r\n%bContent-Length: %d\r\n\r\n" % (self._head, coding, len(body))
+    def _answered(self, body: bytes, saves: bool = False) -> bytes:
+        """The body of an answer of 200. Raises ``TransportError`` for all others.
+
+        Args:
+            saves: compress also for a tracker on this machine.
+        """
         try:
-            answer = self._connected().post(head, body)
+            connection, coding = self._connected(), b""
+            if len(body) >= GZIP_FROM and (saves or not self._near):
+                body, coding = gzipped(body), b"Content-Encoding: gzip\r\n"
+            answer = connection.post(b"%b\r\n%bContent-Length: %d\r\n\r\n" % (self._head, coding, len(body)), body)
         except (OSError, ValueError) as error:
             self.close()
             raise self._no_answer(error) from error
         if answer.status == 200:
             return answer.body
+        if answer.status in MOVED and self._told_by_files:
+            self.close()
         raise TransportError(
             f"{self.url} answered {answer.status}: {self._told(answer.body)}",
             answer.status,
@@ -167,6 +192,8 @@ class HttpTransport:
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
+        if self._told_by_files:
+            self._connection = None
 
     def abandon(self) -> None:
         if self._connection is not None:
@@ -174,12 +201,7 @@ class HttpTransport:
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            tls = None
-            if self._secure:
-                import ssl
-
-                tls = ssl.create_default_context(cafile=self._ca)
-            self._connection = Connection(self._host, self._port, self._timeout, tls)
+            self._connection = self._made()
         return self._connection
 
     def _no_answer(self, error: Exception) -> TransportError:

@@ -11,7 +11,8 @@ from typing import Optional, Sequence
 from urllib.parse import urlsplit
 
 from edge.errors import SettingsError
-from edge.flags import INSECURE, host_names
+from edge.exposure import exposure, read_token
+from edge.flags import INSECURE, TOKEN_FILE, host_names
 from edge.flags import add as add_flags
 from edge.listening import serve
 from edge.stores import FLAGS as STORE_FLAGS
@@ -22,7 +23,7 @@ from query_engine.settings import LOOPBACK_HOSTS, Settings
 
 _EPILOG = """Each option can also be set in the environment: PLLIB_QUERY_HOST, PLLIB_QUERY_PORT, PLLIB_STORE_*,
 PLLIB_BASE, PLLIB_QUERY_TIMEOUT, PLLIB_QUERY_MAX_ROWS, PLLIB_QUERY_MAX_BYTES, PLLIB_QUERY_DATA,
-PLLIB_QUERY_STORES, PLLIB_ALLOWED_HOSTS (names with commas), PLLIB_INSECURE=1; an option given here wins.
+PLLIB_QUERY_STORES, PLLIB_TOKEN_FILE, PLLIB_ALLOWED_HOSTS (names with commas), PLLIB_INSECURE=1; an option given here wins.
 
 Try it: curl 'http://127.0.0.1:8472/v1/executions?status=running'
         curl http://127.0.0.1:8472/sparql --data-urlencode 'query=SELECT * WHERE { ?s ?p ?o } LIMIT 5'"""
@@ -40,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default=env("PLLIB_QUERY_HOST", "127.0.0.1"), help="address to listen on (%(default)s)")
     add("--port", type=int, default=env("PLLIB_QUERY_PORT", "8472"), help="port to listen on (%(default)s)")
-    add_flags(parser, (*STORE_FLAGS, _INSECURE), os.environ)
+    add_flags(parser, (*STORE_FLAGS, TOKEN_FILE, _INSECURE), os.environ)
     add("--base", default=env("PLLIB_BASE") or defaults.base, help="what all IRIs begin with (%(default)s)")
     add("--timeout", type=_positive, default=env("PLLIB_QUERY_TIMEOUT", "30"), help="seconds a query may take")
     add("--max-rows", type=_count, default=env("PLLIB_QUERY_MAX_ROWS", "100000"), help="rows of a SPARQL answer")
@@ -72,8 +73,9 @@ def _count(text: str) -> int:
 
 
 def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    if options.host.strip("[]") not in LOOPBACK_HOSTS and not options.insecure:
-        parser.error(f"--host {options.host} is not loopback: anyone who reaches it could read all; add --insecure")
+    exposed = exposure(options.host, options.insecure, options.token_file)
+    if exposed is not None:
+        parser.error(exposed)
     address = urlsplit(options.base)
     if address.scheme not in ("http", "https") or not address.hostname:
         parser.error(f"--base: not an http address: {options.base}")
@@ -84,6 +86,13 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
 def _store(parser: argparse.ArgumentParser, options: argparse.Namespace) -> StoreAddress:
     try:
         return from_options(vars(options), os.environ)
+    except SettingsError as error:
+        parser.error(str(error))
+
+
+def _token(parser: argparse.ArgumentParser, file: str) -> str:
+    try:
+        return read_token(file)
     except SettingsError as error:
         parser.error(str(error))
 
@@ -109,6 +118,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         data=options.data,
         stores=_stores(parser, options.stores),
         hosts=(*LOOPBACK_HOSTS, options.host, *options.allowed_host),
+        token=_token(parser, options.token_file),
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     serve(create_app(settings), options.host, options.port)

@@ -9,6 +9,7 @@ from typing import AsyncIterator
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from edge.tokens import RequireToken
 from query_engine import (
     activities,
     agents,
@@ -86,6 +87,8 @@ def create_app(settings: Settings) -> FastAPI:
     ):
         app.include_router(module.router)
     app.add_middleware(KeepEncoding)
+    if settings.token:
+        app.add_middleware(RequireToken, token=settings.token)
     app.add_middleware(KnownHosts, hosts=settings.hosts)
     app.add_middleware(Measured, registry=app.state.registry)
     return app

@@ -26,6 +26,7 @@ class Settings:
         data: folder for what the query engine keeps itself (stored queries); none when not given.
         stores: the data stores that queries may read beside the provenance.
         hosts: names that requests may call this server by, without port.
+        token: what those who ask must send; empty when anyone may ask.
     """
 
     store: StoreAddress = field(default_factory=StoreAddress)
@@ -36,3 +37,4 @@ class Settings:
     data: Optional[Path] = None
     stores: Registry = field(default_factory=Registry)
     hosts: tuple[str, ...] = field(default=LOOPBACK_HOSTS)
+    token: str = field(default="", repr=False)

@@ -13,6 +13,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from edge.errors import StartError
 from edge.listening import LOOPBACK_HOSTS
+from edge.tokens import RequireToken
 
 from .admin_routes import router as admin_router
 from .answers import add_error_answers
@@ -89,6 +90,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(prov_router)
     app.include_router(provlake_router)
     add_error_answers(app)
+    if settings.token:
+        app.add_middleware(RequireToken, token=settings.token)
     app.add_middleware(
         TrustedHostMiddleware,
         allowed_hosts=[*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts],

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.errors import SettingsError
-from edge.flags import Flag, host_names, parser
-from edge.listening import exposure
+from edge.exposure import exposure, read_token
+from edge.flags import TOKEN_FILE, Flag, host_names, parser
 from edge.secret_files import read_secret
 
 from .redis_url import check_url, with_password
@@ -33,6 +33,7 @@ class Settings:
         group_bytes: bytes in one post at most, but for a single larger document.
         post_timeout: seconds until a post that got no answer is sent again.
         allowed_hosts: names in the Host header that are served beside loopback.
+        token: what those who call must send; empty when anyone may call.
         insecure: listen beyond loopback although anyone could then write.
     """
 
@@ -50,6 +51,7 @@ class Settings:
     group_bytes: int = 4_000_000
     post_timeout: float = 60.0
     allowed_hosts: tuple[str, ...] = ()
+    token: str = field(default="", repr=False)
     insecure: bool = False
 
 
@@ -106,6 +108,7 @@ _FLAGS = (
         300,
         "seconds for which delivered entries are kept, to be delivered again after a power cut; 0 keeps none",
     ),
+    TOKEN_FILE,
 )
 
 
@@ -133,6 +136,7 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         max_backlog=given.max_backlog,
         keep_delivered=given.keep_delivered,
         allowed_hosts=host_names(given.allowed_hosts),
+        token=read_token(given.token_file),
         insecure=given.insecure,
     )
     _check(settings)
@@ -152,7 +156,7 @@ def _queue(url: str, password_file: str) -> str:
 
 
 def _check(settings: Settings) -> None:
-    exposed = exposure(settings.host, settings.insecure)
+    exposed = exposure(settings.host, settings.insecure, settings.token)
     if exposed is not None:
         raise SettingsError(exposed)
     if not settings.manager_url.startswith(("http://", "https://")):

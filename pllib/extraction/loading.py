@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from itertools import islice
 from typing import Dict, Iterable, Iterator, List, Optional, Set
 
@@ -11,8 +10,7 @@ from ..prov import forms
 from ..prov.model import Bundle, Document, Literal, Statement
 from ..prov_transfer import PIECE, Sender
 from ..provml.vocabulary import PROV, PROVLAKE
-from ..query import Client
-from ..query_options import QUERY_URL
+from ..query_options import client_at
 from ..settings import load
 
 _POINTS = PROVLAKE + "points"
@@ -36,8 +34,7 @@ class Loader:
 
     def __init__(self, url: Optional[str], query_url: Optional[str]) -> None:
         self._sender = Sender(load({"url": url} if url else {}), {"format": "json"}, RETRY_SECONDS)
-        asked = query_url or os.environ.get("PLLIB_QUERY_URL") or QUERY_URL
-        self._client = Client(asked, token=os.environ.get("PLLIB_TOKEN"))
+        self._client = client_at(query_url)
 
     def load(self, document: Document) -> int:
         """Sends a document; how many statements it has.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import health, logs, ports, processes, state, stores
+from deploy import commands, health, logs, ports, processes, state, stores
 from deploy.__main__ import main
 from deploy.errors import DeployError, FolderInUse, FolderUnusable, PortUnavailable, ServerMissing
 from deploy.plan import Service
@@ -209,3 +209,16 @@ def test_the_data_folder_is_that_of_the_environment(tmp_path, monkeypatch, capsy
     assert main(["status"]) == 1
     assert str(tmp_path / "mine") in capsys.readouterr().out
     assert not Path(tmp_path / "mine").exists()
+
+
+def test_an_announcement_that_another_stack_has_made_since_stays(tmp_path):
+    file = tmp_path / "ready.json"
+    ours, theirs = '{"tracker": "http://n1:1", "token": "a"}\n', '{"tracker": "http://n2:1", "token": "a"}\n'
+    commands._announce(file, ours)
+    assert file.stat().st_mode & 0o077 == 0
+    file.write_text(theirs)
+    commands._take_back(file, ours)
+    assert file.read_text() == theirs
+    commands._take_back(file, theirs)
+    assert not file.exists()
+    commands._take_back(file, theirs)

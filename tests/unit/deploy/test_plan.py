@@ -68,6 +68,19 @@ def test_the_queue_of_the_tracker():
     assert options(tracker.command)["--keep-delivered"] == "0"
 
 
+def test_for_other_machines_the_tracker_and_the_query_engine_listen_elsewhere_and_want_a_token():
+    settings = Settings(DATA, host="node7", token_file=Path("/srv/token"))
+    store, manager, query, tracker = services(settings, "python", OXIGRAPH)
+    assert (store.url, manager.url) == ("http://127.0.0.1:8473", "http://127.0.0.1:8471")
+    assert (tracker.url, query.health_url) == ("http://node7:8470", "http://node7:8472/health")
+    for one in (query, tracker):
+        assert options(one.command)["--host"] == "node7"
+        assert options(one.command)["--token-file"] == "/srv/token"
+    assert options(manager.command)["--host"] == "127.0.0.1"
+    assert "--token-file" not in options(manager.command)
+    assert "PLLIB_TOKEN_FILE=/srv/token" in ready_text(DATA, addresses([tracker, query]), "/srv/token")
+
+
 def test_with_an_outside_store_none_is_started():
     settings = Settings(DATA, store_url="http://triples:3030/ds")
     plan = services(settings, "python", None)

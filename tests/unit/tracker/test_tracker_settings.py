@@ -8,7 +8,7 @@ import pytest
 from redis import ConnectionPool
 
 from edge.errors import SettingsError
-from edge.listening import is_loopback
+from edge.exposure import is_loopback
 from tracker.settings import Settings, from_arguments
 
 
