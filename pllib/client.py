@@ -17,6 +17,7 @@ from .errors import FullError, SpoolError
 from .losses import Losses
 from .process_end import end_with_multiprocessing, ended
 from .producer import producer_facts
+from .records import Given, Record, kept_bytes
 from .settings import Settings, default_spool
 from .spool import CLOSED, SpoolWriter, folder_of
 
@@ -59,6 +60,7 @@ class Client:
         self._ended = False
         self._beyond = 0  # records that were delivered without finding room in the sink
         self.sink: Union[SpoolWriter, MemoryQueue, SpillingQueue] = self._open_sink()
+        self._offer_unlinked = None if isinstance(self.sink, SpoolWriter) else self.sink.offer_unlinked
         self._syncer: Optional[Syncer] = None
         self.points: Optional[Points] = None
         self._points_opened = False
@@ -149,6 +151,26 @@ class Client:
             reason = self.sink.offer(item) if not self.losses.pending else self._offer_after_gaps(item)  # type: ignore[arg-type]
             if reason is not None:
                 self.no_room(reason, lambda: self._offer_after_gaps(item), weight)
+
+    def keep(self, make: Callable[..., Record], given: Tuple[Any, ...], *values: Given) -> None:
+        """Takes the record that ``make(*given)`` makes: later, in a queue in memory, where none of the ``values`` can change.
+
+        Raises:
+            FullError: as ``accept``.
+        """
+        if self._offer_unlinked is not None and not self.losses.pending:
+            size = kept_bytes(*values)
+            if size is not None and self._offer_unlinked(size, make, given):
+                if self._shipper is None and self._ships:
+                    self._start_shipper()
+                return
+        self.link()
+        self.accept(*make(*given))
+
+    def link(self) -> None:
+        """Makes the records that are still to be made: what comes now may be linked to what they tell."""
+        if not isinstance(self.sink, SpoolWriter):
+            self.sink.link()
 
     def encode(self, head: str, parts: Dict[str, Json]) -> Optional[bytes]:
         """A record's payload; ``None``, and counted as dropped, when it cannot be made."""
@@ -306,6 +328,7 @@ class Client:
         self._ended = True
         if self.points is not None:
             self.points.close()
+        self.link()
         self._tell_losses(going_on=False)
         untold = self._ship_rest()
         synced = self._syncer is None or self._syncer.stop(SYNC_SECONDS)
