@@ -104,7 +104,7 @@ class Activity:
             if outer is not None and outer._silent:
                 self.parent, self.wf, self._silent = outer, outer.wf, True
             if not self._silent:
-                client = this_process.current()
+                client = this_process._client or this_process.current()
                 if client.settings.enabled:
                     self._client = client
                     self._begin(client)
@@ -188,7 +188,7 @@ class Activity:
         self, name: str, *, used: Optional[Mapping[str, Any]] = None, stage: Optional[str] = None, **options: Any
     ) -> Task:
         """A task inside this activity; for ``with``."""
-        return Task(name, parent=self, used=used, stage=checked_stage(stage), **options)
+        return Task(name, parent=self, used=used, stage=None if stage is None else checked_stage(stage), **options)
 
     def section(self, name: str, *, used: Optional[Mapping[str, Any]] = None, **options: Any) -> Section:
         """A part of a learning stage, such as an epoch, or a batch in an epoch; for ``with``."""
@@ -257,7 +257,7 @@ class Activity:
             self._more_parts(parts)
             client.accept(head, parts)
         else:
-            client.keep(records.begun, given, used, _NOTHING)
+            client.keep(records.begun, given, used)
 
     def _more_parts(self, parts: Dict[str, Any]) -> None:
         """Fields that not all have in their begin."""
@@ -294,7 +294,7 @@ class Activity:
         return {name: value for name, value in generated.items() if name not in added}
 
     def _end(self, error: Optional[BaseException]) -> None:
-        client, origins = this_process.current(), self._origins
+        client, origins = this_process._client or this_process.current(), self._origins
         if origins is None or self._began is None:
             return
         if client.points is not None:

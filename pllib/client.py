@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from itertools import count
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
 from . import _boundary
 from .encoding import MAX_NODES as SMALL_RECORD
@@ -17,7 +17,7 @@ from .errors import FullError, SpoolError
 from .losses import Losses
 from .process_end import end_with_multiprocessing, ended
 from .producer import producer_facts
-from .records import Given, Record, kept_bytes
+from .records import KEPT_BYTES, Given, Record, kept_bytes
 from .settings import Settings, default_spool
 from .spool import CLOSED, SpoolWriter, folder_of
 
@@ -158,14 +158,23 @@ class Client:
         Raises:
             FullError: as ``accept``.
         """
-        if self._offer_unlinked is not None and not self.losses.pending:
-            size = kept_bytes(*values)
-            if size is not None and self._offer_unlinked(size, make, given):
-                if self._shipper is None and self._ships:
-                    self._start_shipper()
-                return
-        self.link()
-        self.accept(*make(*given))
+        if self._offer_unlinked is None or not self._kept(make, given, values):
+            self.link()
+            self.accept(*make(*given))
+
+    def _kept(self, make: Callable[..., Record], given: Tuple[Any, ...], values: Iterable[Given]) -> bool:
+        if self.losses.pending:
+            return False
+        size = KEPT_BYTES
+        for each in values:
+            if each:
+                more = kept_bytes(each)
+                if more is None:
+                    return False
+                size += more
+        if self._shipper is None and self._ships:
+            self._start_shipper()
+        return self._offer_unlinked(size, make, given)  # type: ignore[misc]
 
     def link(self) -> None:
         """Makes the records that are still to be made: what comes now may be linked to what they tell."""

@@ -32,8 +32,8 @@ LINK_STEP = 16
 class MemoryQueue:
     """A bounded queue of records.
 
-    Some of them are *unlinked*: still to be made, and with that linked to the values that records before them generated. They are the newest,
-    and linked in the order in which they came: by the shipper's thread, or before a record that cannot wait to be linked.
+    Some of them are *unlinked*: still to be made, and with that linked to the values that records before them generated. They
+    are the newest, and linked in the order in which they came: by the shipper's thread, or before a record that cannot wait.
 
     Args:
         max_records, max_bytes: the bounds; bytes of memory, of records that are not yet encoded by estimate.
@@ -71,7 +71,8 @@ class MemoryQueue:
     def offer_unlinked(self, size: int, make: Callable[..., Parts], given: Tuple[Any, ...]) -> bool:
         """Queues a record of about ``size`` bytes that ``make(*given)`` will make; ``False``: no room, make it and ask again."""
         with self._lock:
-            known, count = self._bytes + size, self.waiting()
+            known = self._bytes + size
+            count = len(self._unlinked) + len(self._queue) + len(self._in_flight)
             if known > self._max_bytes or count >= self._max_records or self._closed:
                 return False
             self._bytes = known

@@ -102,24 +102,19 @@ KEPT_BYTES = 900
 """About what a record takes that is not made yet, without its values."""
 
 
-def kept_bytes(*values: Given) -> Optional[int]:
-    """About how many bytes a record takes that is made later of these, rather more than less; ``None``: it must be made at once.
+def kept_bytes(given: Given) -> Optional[int]:
+    """About how many bytes these values take when their record is made later, rather more than less; ``None``: make it at once.
 
     That is so where a value may change meanwhile or is large: all but numbers, short texts, truth values and ``None``.
     """
-    total = KEPT_BYTES
-    for given in values:
-        if given:
-            try:
-                total += 100 * len(given) + len("".join(given))
-            except TypeError:
-                return None  # names that are no text
-            if not FIXED.issuperset(map(type, given.values())):
-                texts = _bytes_of_texts(given)
-                if texts is None:
-                    return None
-                total += texts
-    return total
+    try:
+        total = 100 * len(given) + len("".join(given))
+    except TypeError:
+        return None  # names that are no text
+    if FIXED.issuperset(map(type, given.values())):
+        return total
+    texts = _bytes_of_texts(given)
+    return None if texts is None else total + texts
 
 
 def _bytes_of_texts(given: Given) -> Optional[int]:
