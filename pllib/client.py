@@ -158,9 +158,11 @@ class Client:
         Raises:
             FullError: as ``accept``.
         """
-        if self._offer_unlinked is None or not self._kept(make, given, values):
+        if self._offer_unlinked is not None:
+            if self._kept(make, given, values):
+                return
             self.link()
-            self.accept(*make(*given))
+        self.accept(*make(*given))
 
     def _kept(self, make: Callable[..., Record], given: Tuple[Any, ...], values: Iterable[Given]) -> bool:
         if self.losses.pending:

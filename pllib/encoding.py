@@ -59,14 +59,13 @@ def dumps(value: Any) -> str:
 
 
 def payload(head: str, parts: Dict[str, Json]) -> bytes:
-    """A record's JSON: ``head`` is an open object without its brace, ``parts`` the fields that need encoding.
+    """A record's JSON: ``head`` is an open object without its brace, ``parts`` the fields that need encoding."""
+    encoded = None if _quickly is None else _quickly(head, parts)
+    return standard_payload(head, parts) if encoded is None else encoded
 
-    The slow way is taken for what strict JSON has no form for: NaN, lone surrogates.
-    """
-    if _quickly is not None:
-        encoded = _quickly(head, parts)
-        if encoded is not None:
-            return encoded
+
+def standard_payload(head: str, parts: Dict[str, Json]) -> bytes:
+    """The same by the standard library. The slow way is taken for what strict JSON has no form for: NaN, lone surrogates."""
     try:
         text = head
         for name, value in parts.items():
