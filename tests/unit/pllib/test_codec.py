@@ -53,7 +53,7 @@ class Number(float):
 @example({"x": 1e16, "y": 1e-7, "z": 1.5e-5})
 @example({"x": {"a": math.nan}, "y": {"a": -math.inf}})
 @example({"x": 2**63, "y": -(2**63) - 1})
-@example({"x": {1: 2, None: 3, True: 4, 0.5: 5}})
+@example({"x": {1: 2, None: 3, False: 4, 0.5: 5}})
 @example({"x": Text("a"), "y": Number(1.0)})
 @example({"x": {Text("a"): 1}, "y": [Text("é")]})
 @example({"x": {"a": b"bytes"}})
