@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import threading
 import time
@@ -374,7 +373,9 @@ class Client:
         waiting, dropped = figures["waiting"], figures["dropped"]
         said: List[str] = []
         if waiting and self._ships:
-            where = shlex.quote(self.spool)
+            from shlex import quote
+
+            where = quote(self.spool)
             said.append(f"{waiting} records were not sent and are kept in {where}; send them with: pllib ship {where}")
         if dropped.get("exit"):
             lost = dropped.pop("exit")
