@@ -1,7 +1,7 @@
 """What capturing adds to a loop of tasks that compute: CPU and wall time of the whole process, beside the same loop without it.
 
-Online: a tracker takes what is sent while the loop runs, so the shipper's thread, which shares the interpreter with the script, is in the
-figures, and so is the flush at the end. The work of a task is a count of additions, made to last so many milliseconds on this machine at rest.
+Online: a tracker takes what is sent while the loop runs. In the figures is the shipper's thread, which shares the interpreter with the
+script, and the flush at the end, but not the start of the client. The work of a task is a count of additions that take so many milliseconds.
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ def _one_process(mode: str, url: str, turns: int, tasks: int) -> dict[str, float
     pllib.configure(spool=folder, url=url, exit_timeout=5, **enabled)
     chance = random.Random(1)
     values = [{f"x{number}": chance.random() for number in range(10)} for _ in range(tasks + 1)]
+    with pllib.workflow("warm up"):
+        pllib.flush(30)
     cpu, wall = time.process_time(), time.perf_counter()
     if mode == "off":
         for _ in range(tasks):

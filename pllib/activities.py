@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from contextvars import ContextVar
 from time import monotonic_ns, time_ns
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Dict, Generic, Iterable, Iterator, Mapping, Optional, Set, Tuple, Type, TypeVar, Union
 
 from . import facts, producer, records, this_process, values
@@ -19,10 +19,10 @@ from .errors import CaptureError, FullError
 from .facts import checked_rank, checked_stage, error_facts, meta_facts, quoted, with_text_names
 from .origins import Origins
 from .process_end import at_end
+from .records import NOTHING
 from .references import Generated
 
 Item = TypeVar("Item")
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _open: ContextVar[Optional[Activity]] = ContextVar("pllib_activity", default=None)
 _implicit: Dict[int, Workflow] = {}
 
@@ -51,10 +51,10 @@ class Activity:
     wf = id = ""
     stage: Optional[str] = None
     person: Optional[str] = None
-    _given_used: Mapping[str, Any] = _NOTHING
-    _given: Mapping[str, Any] = _NOTHING
-    _given_output: Mapping[str, Any] = _NOTHING
-    _meta: Mapping[str, Any] = _NOTHING
+    _given_used: Mapping[str, Any] = NOTHING
+    _given: Mapping[str, Any] = NOTHING
+    _given_output: Mapping[str, Any] = NOTHING
+    _meta: Mapping[str, Any] = NOTHING
     _began: Optional[Tuple[int, int]] = None
     _client: Optional[Client] = None
     _origins: Optional[Origins] = None
@@ -188,7 +188,9 @@ class Activity:
         self, name: str, *, used: Optional[Mapping[str, Any]] = None, stage: Optional[str] = None, **options: Any
     ) -> Task:
         """A task inside this activity; for ``with``."""
-        return Task(name, parent=self, used=used, stage=None if stage is None else checked_stage(stage), **options)
+        if stage is None and not options:
+            return Task(name, parent=self, used=used)
+        return Task(name, parent=self, used=used, stage=checked_stage(stage), **options)
 
     def section(self, name: str, *, used: Optional[Mapping[str, Any]] = None, **options: Any) -> Section:
         """A part of a learning stage, such as an epoch, or a batch in an epoch; for ``with``."""
@@ -248,7 +250,7 @@ class Activity:
 
     def _emit_begin(self, client: Client, number: int, up: Optional[str]) -> None:
         self._began = began = time_ns() // 1000, monotonic_ns()
-        used, self._given_used = self._given_used, _NOTHING
+        used, self._given_used = self._given_used, NOTHING
         who = self.kind, self.wf, self.id, self._match
         given = self._origins, number, began, who, up, self._session, self.stage, used
         if self.person or self._resumes or not self.id:
@@ -300,8 +302,8 @@ class Activity:
         if client.points is not None:
             client.points.end(self.wf, self.id)
         moment = time_ns() // 1000, monotonic_ns()
-        used, self._given_used = self._given_used, _NOTHING
-        generated, self._given = self._given, _NOTHING
+        used, self._given_used = self._given_used, NOTHING
+        generated, self._given = self._given, NOTHING
         who = self.kind, self.wf, self.id, self._match
         status = "finished" if error is None else "failed"
         given = origins, next(client.numbers), self._began, moment, who, self._session, status, used, generated

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from itertools import count
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple, Union
 
 from . import _boundary
 from .encoding import MAX_NODES as SMALL_RECORD
@@ -16,7 +16,7 @@ from .errors import FullError, SpoolError
 from .losses import Losses
 from .process_end import end_with_multiprocessing, ended
 from .producer import producer_facts
-from .records import KEPT_BYTES, Given, Record, kept_bytes
+from .records import KEPT_BYTES, NOTHING, Given, Record, kept_bytes
 from .settings import Settings, default_spool
 from .spool import CLOSED, SpoolWriter, folder_of
 
@@ -151,31 +151,24 @@ class Client:
             if reason is not None:
                 self.no_room(reason, lambda: self._offer_after_gaps(item), weight)
 
-    def keep(self, make: Callable[..., Record], given: Tuple[Any, ...], *values: Given) -> None:
-        """Takes the record that ``make(*given)`` makes: later, in a queue in memory, where none of the ``values`` can change.
+    def keep(
+        self, make: Callable[..., Record], given: Tuple[Any, ...], used: Given, generated: Given = NOTHING
+    ) -> None:
+        """Takes the record that ``make(*given)`` makes: later, in a queue in memory, where none of its values can change.
 
         Raises:
             FullError: as ``accept``.
         """
         if self._offer_unlinked is not None:
-            if self._kept(make, given, values):
-                return
+            if not self.losses.pending:
+                more = kept_bytes(used) if used else 0
+                size = more if more is None or not generated else kept_bytes(generated, more)
+                if size is not None and self._offer_unlinked(KEPT_BYTES + size, make, given):
+                    if self._shipper is None and self._ships:
+                        self._start_shipper()
+                    return
             self.link()
         self.accept(*make(*given))
-
-    def _kept(self, make: Callable[..., Record], given: Tuple[Any, ...], values: Iterable[Given]) -> bool:
-        if self.losses.pending:
-            return False
-        size = KEPT_BYTES
-        for each in values:
-            if each:
-                more = kept_bytes(each)
-                if more is None:
-                    return False
-                size += more
-        if self._shipper is None and self._ships:
-            self._start_shipper()
-        return self._offer_unlinked(size, make, given)  # type: ignore[misc]
 
     def link(self) -> None:
         """Makes the records that are still to be made: what comes now may be linked to what they tell."""

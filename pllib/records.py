@@ -5,6 +5,7 @@ Pure functions of what is given to them, so that they may be called later, in th
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 from .facts import with_text_names
@@ -16,6 +17,7 @@ Json = Any
 Record = Tuple[str, Dict[str, Json]]
 """JSON text that was begun, and the fields that are still to be encoded."""
 Given = Mapping[str, Any]
+NOTHING: Given = MappingProxyType({})
 Moment = Tuple[int, int]
 """Wall clock in microseconds since 1970, and the monotonic one in nanoseconds."""
 
@@ -102,13 +104,16 @@ KEPT_BYTES = 900
 """About what a record takes that is not made yet, without its values."""
 
 
-def kept_bytes(given: Given) -> Optional[int]:
+def kept_bytes(given: Given, more: int = 0) -> Optional[int]:
     """About how many bytes these values take when their record is made later, rather more than less; ``None``: make it at once.
+
+    Args:
+        more: bytes to add.
 
     That is so where a value may change meanwhile or is large: all but numbers, short texts, truth values and ``None``.
     """
     try:
-        total = 100 * len(given) + len("".join(given))
+        total = more + 100 * len(given) + len("".join(given))
     except TypeError:
         return None  # names that are no text
     if FIXED.issuperset(map(type, given.values())):
