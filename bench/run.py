@@ -31,7 +31,7 @@ def _capture() -> list[Measure]:
     measures = [capture.import_time()]
     for mode in ("memory", "process", "disk"):
         say(f"capture, {mode} …")
-        measures.append(capture.capture(mode))
+        measures += [capture.capture(mode), capture.capture(mode, "pllib[fast]")]
     for mode in ("memory", "process", "disk"):
         say(f"points of series, {mode} …")
         measures += points.points(mode)

@@ -7,22 +7,22 @@ threads get it through ``carry`` or ``attach``.
 from __future__ import annotations
 
 import os
-import time
 from contextvars import ContextVar
-from types import MappingProxyType, TracebackType
+from time import monotonic_ns, time_ns
+from types import TracebackType
 from typing import Any, Dict, Generic, Iterable, Iterator, Mapping, Optional, Set, Tuple, Type, TypeVar, Union
 
-from . import facts, producer, this_process, values
+from . import facts, producer, records, this_process, values
 from ._boundary import complain, nothing, shielded
 from .client import Client
 from .errors import CaptureError, FullError
 from .facts import checked_rank, checked_stage, error_facts, meta_facts, quoted, with_text_names
 from .origins import Origins
 from .process_end import at_end
+from .records import NOTHING
 from .references import Generated
 
 Item = TypeVar("Item")
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _open: ContextVar[Optional[Activity]] = ContextVar("pllib_activity", default=None)
 _implicit: Dict[int, Workflow] = {}
 
@@ -51,10 +51,10 @@ class Activity:
     wf = id = ""
     stage: Optional[str] = None
     person: Optional[str] = None
-    _given_used: Mapping[str, Any] = _NOTHING
-    _given: Mapping[str, Any] = _NOTHING
-    _given_output: Mapping[str, Any] = _NOTHING
-    _meta: Mapping[str, Any] = _NOTHING
+    _given_used: Mapping[str, Any] = NOTHING
+    _given: Mapping[str, Any] = NOTHING
+    _given_output: Mapping[str, Any] = NOTHING
+    _meta: Mapping[str, Any] = NOTHING
     _began: Optional[Tuple[int, int]] = None
     _client: Optional[Client] = None
     _origins: Optional[Origins] = None
@@ -99,8 +99,15 @@ class Activity:
     @shielded(_not_recorded)
     def begin(self) -> Activity:
         """Records the begin; ``with`` does this."""
-        if self._began is None and not self._is_silent() and this_process.current().settings.enabled:
-            self._begin()
+        if self._began is None:
+            outer = self.parent or _open.get()
+            if outer is not None and outer._silent:
+                self.parent, self.wf, self._silent = outer, outer.wf, True
+            if not self._silent:
+                client = this_process._client or this_process.current()
+                if client.settings.enabled:
+                    self._client = client
+                    self._begin(client)
         return self
 
     @shielded(_not_recorded)
@@ -181,6 +188,8 @@ class Activity:
         self, name: str, *, used: Optional[Mapping[str, Any]] = None, stage: Optional[str] = None, **options: Any
     ) -> Task:
         """A task inside this activity; for ``with``."""
+        if stage is None and not options:
+            return Task(name, parent=self, used=used)
         return Task(name, parent=self, used=used, stage=checked_stage(stage), **options)
 
     def section(self, name: str, *, used: Optional[Mapping[str, Any]] = None, **options: Any) -> Section:
@@ -219,11 +228,10 @@ class Activity:
 
     # -- records ------------------------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        client = self._client = this_process.current()
-        if self.parent is None:
-            self.parent = _open.get() or implicit_workflow()
+    def _begin(self, client: Client) -> None:
         parent = self.parent
+        if parent is None:
+            parent = self.parent = _open.get() or implicit_workflow()
         if parent._began is None:
             parent.begin()
         self.wf, self._match = parent.wf, parent._match
@@ -238,43 +246,34 @@ class Activity:
             unique = str(number) if parent._sole is client else f"{client.producer}-{number}"
         self.id = f"{quoted(self.name)}/{unique}"
         # A run counts as the parent of what is in it; a workflow that is none has no inputs of its own to inherit.
-        self._emit_begin(client, number, f',"up":"{parent.id}"' if parent.id or parent.stage else "")
+        self._emit_begin(client, number, parent.id if parent.id or parent.stage else None)
 
-    def _emit_begin(self, client: Client, number: int, more: str) -> None:
-        wall, steady = time.time_ns() // 1000, time.monotonic_ns()
-        self._began = wall, steady
-        head = f'{{"n":{number},"op":"begin","t":{wall},"m":{steady},{self._identity()}{more}'
-        if self._session:
-            head += f',"session":"{self._session}"'
-        if self.stage:
-            head += f',"stage":"{self.stage}"'
-        parts: Dict[str, Any] = {}
-        if self.person:
-            parts["person"] = values.bounded_name(self.person)
-        if self._given_used:
-            self._put_used(parts, self._given_used)
-            self._given_used = _NOTHING
-        self._more_parts(parts)
-        client.accept(head, parts)
+    def _emit_begin(self, client: Client, number: int, up: Optional[str]) -> None:
+        self._began = began = time_ns() // 1000, monotonic_ns()
+        used, self._given_used = self._given_used, NOTHING
+        who = self.kind, self.wf, self.id, self._match
+        given = self._origins, number, began, who, up, self._session, self.stage, used
+        if self.person or self._resumes or not self.id:
+            client.link()
+            head, parts = records.begun(*given, self.person and values.bounded_name(self.person))  # type: ignore[arg-type]
+            self._more_parts(parts)
+            client.accept(head, parts)
+        else:
+            client.keep(records.begun, given, used)
 
     def _more_parts(self, parts: Dict[str, Any]) -> None:
         """Fields that not all have in their begin."""
         if self._resumes:
             parts["resumes"] = True
 
-    def _put_used(self, parts: Dict[str, Any], given: Mapping[str, Any]) -> None:
-        found, links = self._origins.used(with_text_names(given))  # type: ignore[union-attr]
-        if found:
-            parts["used"] = found
-        if links:
-            parts["links"] = links
-
     def _add(
         self, origins: Origins, used: Mapping[str, Any], generated: Mapping[str, Any], meta: Mapping[str, Any]
     ) -> None:
         parts: Dict[str, Any] = {}
+        client = this_process.current()
+        client.link()
         if used:
-            self._put_used(parts, used)
+            records.put_used(parts, origins, used)
         if generated:
             parts["generated"] = origins.generated(with_text_names(generated), self.id)
             self._added = self._added or set()
@@ -282,22 +281,12 @@ class Activity:
         if meta:
             parts["meta"] = meta_facts(meta)
         if parts:
-            client = this_process.current()
-            wall, steady = time.time_ns() // 1000, time.monotonic_ns()
+            wall, steady = time_ns() // 1000, monotonic_ns()
             client.accept(f'{{"n":{next(client.numbers)},"op":"add","t":{wall},"m":{steady},{self._identity()}', parts)
-
-    def _is_silent(self) -> bool:
-        outer = self.parent or _open.get()
-        if outer is not None and outer._silent:
-            self.parent, self.wf, self._silent = outer, outer.wf, True
-        return self._silent
 
     def _identity(self) -> str:
         """Which activity a record is about, as fields of it."""
-        said = f'"kind":"{self.kind}","wf":"{self.wf}"'
-        if self.id:
-            said += f',"id":"{self.id}"'
-        return said + ',"match":true' if self._match else said
+        return records.identity(self.kind, self.wf, self.id, self._match)
 
     def _not_added(self, generated: Mapping[str, Any]) -> Dict[str, Any]:
         """What is not recorded as generated yet; what is meant to take its place goes to the metadata."""
@@ -307,35 +296,28 @@ class Activity:
         return {name: value for name, value in generated.items() if name not in added}
 
     def _end(self, error: Optional[BaseException]) -> None:
-        client, origins = this_process.current(), self._origins
+        client, origins = this_process._client or this_process.current(), self._origins
         if origins is None or self._began is None:
             return
         if client.points is not None:
             client.points.end(self.wf, self.id)
-        wall, steady = time.time_ns() // 1000, time.monotonic_ns()
-        elapsed = max(0, steady - self._began[1]) // 1000
-        ended = self._began[0] + elapsed
+        moment = time_ns() // 1000, monotonic_ns()
+        used, self._given_used = self._given_used, NOTHING
+        generated, self._given = self._given, NOTHING
+        who = self.kind, self.wf, self.id, self._match
         status = "finished" if error is None else "failed"
-        head = f'{{"n":{next(client.numbers)},"op":"end","t":{ended},"m":{steady},{self._identity()}'
-        head += f',"elapsed":{elapsed},"status":"{status}"'
-        if self._session:
-            head += f',"session":"{self._session}"'
-        if abs(wall - ended) > 1000:
-            head += f',"clock":{wall}'
-        parts: Dict[str, Any] = {}
-        if self._given_used:
-            self._put_used(parts, self._given_used)
-            self._given_used = _NOTHING
-        if self._given:
-            parts["generated"] = origins.generated(with_text_names(self._given), self.id)
+        given = origins, next(client.numbers), self._began, moment, who, self._session, status, used, generated
+        if error is None and not self._meta and not self._given_output:
+            client.keep(records.ended, given, used, generated)
+            return
+        client.link()
+        head, parts = records.ended(*given)
         if error is not None:
             parts["error"] = error_facts(error)
         if self._meta:
             parts["meta"] = meta_facts(self._meta)
-        if self._given_output:
-            parts.update(self._given_output)
+        parts.update(self._given_output)
         client.accept(head, parts)
-        self._given = _NOTHING
 
     def _check_open(self, call: str) -> None:
         if self._ended:
@@ -386,8 +368,7 @@ class Workflow(Activity):
         self.rank = checked_rank(rank)
         self._within = _checked_within(within)
 
-    def _begin(self) -> None:
-        client = self._client = this_process.current()
+    def _begin(self, client: Client) -> None:
         number = next(client.numbers)
         shared = self._execution or client.settings.execution
         self.wf = f"{quoted(self.name)}/{quoted(shared) if shared else f'{client.producer}-{number}'}"
@@ -402,7 +383,7 @@ class Workflow(Activity):
         self._match = bool(shared) if self._wants_match is None else self._wants_match
         self._origins = Origins(self.wf, lambda data, origins: this_process.encode_data(data, origins.facts))
         self.person = self.person or client.settings.person
-        self._emit_begin(client, number, "")
+        self._emit_begin(client, number, None)
 
     def _more_parts(self, parts: Dict[str, Any]) -> None:
         if self.study:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ from .errors import FullError, SpoolError
 from .losses import Losses
 from .process_end import end_with_multiprocessing, ended
 from .producer import producer_facts
+from .records import KEPT_BYTES, NOTHING, Given, Record, kept_bytes
 from .settings import Settings, default_spool
 from .spool import CLOSED, SpoolWriter, folder_of
 
@@ -59,6 +59,7 @@ class Client:
         self._ended = False
         self._beyond = 0  # records that were delivered without finding room in the sink
         self.sink: Union[SpoolWriter, MemoryQueue, SpillingQueue] = self._open_sink()
+        self._offer_unlinked = None if isinstance(self.sink, SpoolWriter) else self.sink.offer_unlinked
         self._syncer: Optional[Syncer] = None
         self.points: Optional[Points] = None
         self._points_opened = False
@@ -149,6 +150,30 @@ class Client:
             reason = self.sink.offer(item) if not self.losses.pending else self._offer_after_gaps(item)  # type: ignore[arg-type]
             if reason is not None:
                 self.no_room(reason, lambda: self._offer_after_gaps(item), weight)
+
+    def keep(
+        self, make: Callable[..., Record], given: Tuple[Any, ...], used: Given, generated: Given = NOTHING
+    ) -> None:
+        """Takes the record that ``make(*given)`` makes: later, in a queue in memory, where none of its values can change.
+
+        Raises:
+            FullError: as ``accept``.
+        """
+        if self._offer_unlinked is not None:
+            if not self.losses.pending:
+                more = kept_bytes(used) if used else 0
+                size = more if more is None or not generated else kept_bytes(generated, more)
+                if size is not None and self._offer_unlinked(KEPT_BYTES + size, make, given):
+                    if self._shipper is None and self._ships:
+                        self._start_shipper()
+                    return
+            self.link()
+        self.accept(*make(*given))
+
+    def link(self) -> None:
+        """Makes the records that are still to be made: what comes now may be linked to what they tell."""
+        if not isinstance(self.sink, SpoolWriter):
+            self.sink.link()
 
     def encode(self, head: str, parts: Dict[str, Json]) -> Optional[bytes]:
         """A record's payload; ``None``, and counted as dropped, when it cannot be made."""
@@ -306,6 +331,7 @@ class Client:
         self._ended = True
         if self.points is not None:
             self.points.close()
+        self.link()
         self._tell_losses(going_on=False)
         untold = self._ship_rest()
         synced = self._syncer is None or self._syncer.stop(SYNC_SECONDS)
@@ -340,7 +366,9 @@ class Client:
         waiting, dropped = figures["waiting"], figures["dropped"]
         said: List[str] = []
         if waiting and self._ships:
-            where = shlex.quote(self.spool)
+            from shlex import quote
+
+            where = quote(self.spool)
             said.append(f"{waiting} records were not sent and are kept in {where}; send them with: pllib ship {where}")
         if dropped.get("exit"):
             lost = dropped.pop("exit")

@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 860, 460
 LEFT, RIGHT, TOP, BOTTOM = 80, 20, 44, 52
 COLOURS = ("#1f6fb4", "#d1495b", "#2e933c", "#8e5ea2", "#e08e1b", "#16858c", "#6b4f3a", "#5b6670")
 _BLOCKS, _ASCII = "▁▂▃▄▅▆▇█", "_.-~=+*#"
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _LINE_HEIGHT = 16
 
 
@@ -152,5 +152,5 @@ def _stretches(line: Line) -> Iterator[List[Tuple[float, float]]]:
 
 
 def _text(x: float, y: float, text: str, attributes: str = "") -> str:
-    shown = escape(_FORBIDDEN.sub("\ufffd", text))
+    shown = escape(re.sub(_FORBIDDEN, "\ufffd", text))
     return f'<text x="{x:.1f}" y="{y:.1f}" {attributes}>{shown}</text>'

@@ -5,6 +5,7 @@ The same two sides as the spool's: ``offer`` for the script, ``take`` and ``done
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Union
@@ -19,12 +20,20 @@ Item = Union[bytes, Parts]
 
 Encode = Callable[[str, Dict[str, Any]], Optional[bytes]]
 
+Unlinked = Tuple[int, Callable[..., Parts], Tuple[Any, ...]]
+"""Bytes of memory, and what makes the record from what."""
+
 ITEM_BYTES = 120
 """What the queue itself takes for an entry."""
+LINK_STEP = 16
+"""Records that are linked while the script's thread may have to wait."""
 
 
 class MemoryQueue:
     """A bounded queue of records.
+
+    Some of them are *unlinked*: still to be made, and with that linked to the values that records before them generated. They
+    are the newest, and linked in the order in which they came: by the shipper's thread, or before a record that cannot wait.
 
     Args:
         max_records, max_bytes: the bounds; bytes of memory, of records that are not yet encoded by estimate.
@@ -35,7 +44,10 @@ class MemoryQueue:
         self.producer = producer
         self.accepted = 0
         self._max_records, self._max_bytes, self._encode = max_records, max_bytes, encode
+        self._half_records, self._half_bytes = max_records // 2, max_bytes // 2
         self._queue: Deque[Tuple[int, Item]] = deque()
+        self._unlinked: Deque[Unlinked] = deque()
+        self._linking = threading.RLock()
         self._in_flight: List[bytes] = []
         self._bytes = self._flying = 0  # memory of all, and of those in flight
         self._closed = False
@@ -49,18 +61,51 @@ class MemoryQueue:
         size = ITEM_BYTES + (len(item) if type(item) is bytes else weight(*item))
         with self._lock:
             known = self._bytes + size
-            if known > self._max_bytes or len(self._queue) + len(self._in_flight) >= self._max_records or self._closed:
+            if known > self._max_bytes or self.waiting() >= self._max_records or self._closed:
                 return CLOSED if self._closed else FULL
             self._bytes = known
             self._queue.append((size, item))
             self.accepted += 1
         return None
 
+    def offer_unlinked(self, size: int, make: Callable[..., Parts], given: Tuple[Any, ...]) -> bool:
+        """Queues a record of about ``size`` bytes that ``make(*given)`` will make; ``False``: no room, make it and ask again."""
+        with self._lock:
+            known = self._bytes + size
+            count = len(self._unlinked) + len(self._queue) + len(self._in_flight)
+            if known > self._max_bytes or count >= self._max_records or self._closed:
+                return False
+            self._bytes = known
+            self._unlinked.append((size, make, given))
+            self.accepted += 1
+        if (
+            count > self._half_records or known > self._half_bytes
+        ):  # nobody takes them, and what has to be linked at once would wait for all
+            self.link(2)
+        return True
+
+    def link(self, most: int = sys.maxsize) -> None:
+        """Links unlinked records, the oldest first."""
+        with self._linking:
+            for _ in range(min(most, len(self._unlinked))):
+                try:
+                    size, make, given = self._unlinked.popleft()
+                except IndexError:
+                    return
+                self._queue.append((size, make(*given)))
+
+    def link_slowly(self) -> None:
+        """The same on a thread of its own, so that nobody has much to link at once."""
+        while self._unlinked:
+            for _ in range(STEP_RECORDS // LINK_STEP):
+                self.link(LINK_STEP)
+            self._pause()
+
     def _offer_all(self, items: Tuple[Item, ...], reserve: bool) -> Optional[str]:
         sized = [(ITEM_BYTES + (len(item) if type(item) is bytes else weight(*item)), item) for item in items]
         with self._lock:
             known = self._bytes + sum(size for size, _ in sized)
-            waiting = len(self._queue) + len(self._in_flight) + len(items)
+            waiting = self.waiting() + len(items)
             if self._closed:
                 return CLOSED
             if not reserve and (known > self._max_bytes or waiting > self._max_records):
@@ -72,11 +117,11 @@ class MemoryQueue:
 
     def ready(self) -> bool:
         """Whether there is something to take."""
-        return bool(self._queue or self._in_flight)
+        return bool(self._queue or self._in_flight or self._unlinked)
 
     def waiting(self) -> int:
         """How many records there are to take."""
-        return len(self._queue) + len(self._in_flight)
+        return len(self._queue) + len(self._in_flight) + len(self._unlinked)
 
     def hurry(self) -> None:
         """Makes no more pauses, since the script has come to its end."""
@@ -85,6 +130,8 @@ class MemoryQueue:
     def take(self, max_records: int, max_bytes: int) -> Optional[Batch]:
         """The oldest records; they stay until they are ``done``."""
         while len(self._in_flight) < max_records and self._flying < max_bytes:
+            if not self._queue:
+                self.link(LINK_STEP)
             try:
                 size, item = self._queue.popleft()
             except IndexError:
@@ -124,8 +171,9 @@ class MemoryQueue:
     def give_up(self) -> int:
         """Takes back what is left, when nobody will take it any more; how many records."""
         with self._lock:
-            count = len(self._queue) + len(self._in_flight)
+            count = self.waiting()
             self._queue.clear()
+            self._unlinked.clear()
             self._in_flight.clear()
             self.accepted -= count
             return count
@@ -158,6 +206,7 @@ class SpillingQueue:
         self.writer: Optional[SpoolWriter] = None
         self._reader: Optional[OwnSpool] = None
         self._open_spool, self._encode = open_spool, encode
+        self.offer_unlinked, self.link, self.link_slowly = memory.offer_unlinked, memory.link, memory.link_slowly
         self._lock = threading.RLock()
 
     @property

@@ -65,7 +65,7 @@ class Origins:
                 if origin is None:
                     found[name] = value
                 elif type(origin) is not str:
-                    found[name] = _reference(name, value, origin)
+                    found[name] = _reference(name, wire.exact(value), origin)
                 elif origin in links:
                     links[origin].append(name)
                 else:

@@ -55,6 +55,9 @@ class OwnSource(Source, Protocol):
 
     def hurry(self) -> None: ...
 
+    def link_slowly(self) -> None:
+        """Makes records that are still to be made, also where there is nobody to take them."""
+
 
 def uniform(low: float, high: float) -> float:
     """A number between the two by chance; the script's own ``random`` is left as it is, or its runs would differ."""
@@ -246,6 +249,7 @@ class Shipper:
         """Delivers until nothing is left or something fails."""
         before = self.delivery.delivered
         try:
+            self._source.link_slowly()
             if self._source.ready() or self._last:
                 self.delivery.transport.open()
                 while self.delivery.step():

@@ -335,6 +335,9 @@ class OwnSpool(SpoolReader):
         """Makes no more pauses, since the script has come to its end."""
         self._pause = nothing
 
+    def link_slowly(self) -> None:
+        """Nothing: what is in a file is linked."""
+
     def take(self, max_records: int, max_bytes: int) -> Optional[Batch]:
         batch = super().take(max_records, max_bytes) if self._unread() else None
         if batch is not None:

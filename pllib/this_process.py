@@ -40,10 +40,11 @@ def _import_the_rest(settings: Settings) -> None:
     """
     import urllib.parse  # noqa: F401
 
-    from . import memory, sealing, shipper, syncing, transport  # noqa: F401
+    from . import encoding, memory, sealing, shipper, syncing, transport  # noqa: F401
 
     if settings.url.startswith(("https", "file")):
         import ssl  # noqa: F401
+    encoding.accelerate()
 
 
 def importing() -> ContextManager[Any]:
@@ -170,9 +171,11 @@ def close() -> None:
 
 
 def _before_fork() -> None:
-    """No thread is in the middle of starting a client when the process forks."""
+    """No thread is in the middle of starting a client when the process forks, and nothing is left to be linked."""
     global _fork_waits
     _fork_waits = _lock.acquire(timeout=FORK_SECONDS)
+    if _client is not None:
+        _client.link()  # so that the child knows what was generated until now
 
 
 def _after_fork_in_parent() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import pllib
+from pllib import values
 
 SCHEMA = json.loads((Path(pllib.__file__).parent / "schema" / "capture-v1.json").read_text())
 
@@ -352,3 +353,15 @@ def test_what_a_workflow_itself_generated_is_no_tasks(records):
     assert "links" not in begin
     assert end["generated"]["marked"] == {"$": "float", "v": "NaN", "as": "evaluation_measure"}
     assert end["generated"]["path"]["key"] == "/a/b"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800"])
+def test_what_json_has_no_form_for_and_several_generated_is_recorded(records, value):
+    with pllib.workflow("w") as wf:
+        for _ in range(2):
+            with wf.task("make") as task:
+                task.generated(x=value)
+        wf.task("use", used={"x": value}).begin()
+    begin = next(record for record in records() if record.get("id", "").startswith("use/"))
+    assert begin["used"]["x"]["$"] == "among"
+    assert begin["used"]["x"]["v"] == values.exact(value)
