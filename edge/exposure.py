@@ -11,6 +11,7 @@ import secrets
 from pathlib import Path
 
 from .errors import SettingsError
+from .secret_files import read_secret
 
 SHORTEST = 16
 _FIX = "give a file with one line, a random token of at least 16 letters, digits and signs"
@@ -34,12 +35,8 @@ def read_token(file: str) -> str:
     """
     if not file:
         return ""
-    try:
-        token = Path(file).read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise SettingsError(f"--token-file {file} cannot be read ({why}): {_FIX}") from error
-    if len(token) < SHORTEST or not token.isprintable() or " " in token:
+    token = read_secret("--token-file", file, _FIX)
+    if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
         raise SettingsError(f"--token-file {file} holds no token: {_FIX}")
     return token
 

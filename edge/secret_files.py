@@ -20,7 +20,8 @@ def read_secret(flag: str, file: str, fix: str) -> str:
     try:
         text = Path(file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{flag} {file} cannot be read ({error}): {fix}") from error
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise SettingsError(f"{flag} {file} cannot be read ({why}): {fix}") from error
     if not text:
         raise SettingsError(f"{flag} {file} is empty: {fix}")
     return text
