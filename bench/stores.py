@@ -46,14 +46,20 @@ class Server:
     pid: int
 
     def post(self, path: str, body: bytes, content_type: str) -> None:
-        """A request on a connection of its own thread, which stays open."""
+        """A request on a connection of its own thread, which stays open; once more where the server had closed it."""
         parts = urlsplit(self.url)
-        connection = _connections.setdefault(
-            (parts.netloc, threading.get_ident()), HTTPConnection(parts.netloc, timeout=120)
-        )
-        connection.request("POST", parts.path + path, body, {"Content-Type": content_type})
-        answer = connection.getresponse()
-        told = answer.read()
+        at = (parts.netloc, threading.get_ident())
+        for last in (False, True):
+            connection = _connections.setdefault(at, HTTPConnection(parts.netloc, timeout=120))
+            try:
+                connection.request("POST", parts.path + path, body, {"Content-Type": content_type})
+                answer = connection.getresponse()
+                told = answer.read()
+                break
+            except ConnectionError:
+                del _connections[at]
+                if last:
+                    raise
         if answer.status >= 300:
             raise SystemExit(f"{self.url}{path} answered {answer.status}: {told[:300]!r}")
 
