@@ -147,18 +147,19 @@ def test_at_the_time_limit_the_services_drain_and_the_next_job_goes_on(cluster: 
     assert [path for path in (site.shared / "spool").rglob("*.frames")] == []
 
 
-def test_a_node_fails_and_the_services_go_on_on_another(cluster: Cluster, site: Site) -> None:
+def test_a_node_fails_and_slurm_starts_the_services_again(cluster: Cluster, site: Site) -> None:
     services = site.services("--nodelist=n1")
     site.wait_for_services(services)
     job = worker(site, "failing", 400, 0.1, "--nodelist=n2")
     wait_for(lambda: visible(site) > 5, "captures in the store")
+    before = site.announced.read_text()
     cluster.kill_node("n1")
+    assert site.announced.read_text() == before  # nobody was left to take it back
     try:
         wait_for(lambda: cluster.states(services) != ["RUNNING"], "Slurm notices")
         cluster.start_node("n1")
-        site.announced.unlink(missing_ok=True)
         cluster.wait_until(services, "RUNNING")
-        site.wait_for_services(services)
+        wait_for(lambda: site.announced.exists() and site.announced.read_text() != before, "the services, elsewhere")
         assert cluster.wait(job) == ["COMPLETED"]
         ship(site)
         all_visible(site, 400)
