@@ -1,7 +1,7 @@
 """What capturing adds to a loop of tasks that compute: CPU and wall time of the whole process, beside the same loop without it.
 
 Online: a tracker takes what is sent while the loop runs. In the figures is the shipper's thread, which shares the interpreter with the
-script, and the flush at the end, but not the start of the client. The work of a task is a count of additions that take so many milliseconds.
+script, and the flush at the end, but not the start of the client. The work of a task is a count of additions that takes so long.
 """
 
 from __future__ import annotations
