@@ -23,6 +23,7 @@ from ..documents.conversion import Conversion, Fact
 from ..mlflow import naming
 from ..prov.model import Statement
 from ..provml import iris
+from ..provml.repositories import code_store
 from ..provml.settled import Extent, merged
 from ..provml.vocabulary import RDF, XSD
 from . import records
@@ -67,7 +68,7 @@ class NativeMapper(Mapper):
     def commit(self, history: History, each: Commit, steps: List[Step]) -> Iterator[Statement]:
         found = Gathered(self._base)
         repository = history.repository.name
-        activity, store = commit(repository, each.sha), f"git:{repository}"
+        activity, store = commit(repository, each.sha), code_store(repository)
         found.classes(activity, "provlake:Commit")
         found.text(activity, "rdfs:label", printable(each.title) or each.sha[:12])
         found.text(activity, "prov:startedAtTime", each.authored)
@@ -164,7 +165,7 @@ class NativeMapper(Mapper):
         if sha is None or repository is None:
             return
         found = Gathered(self._base)
-        activity, store = f"execution/{records.execution(experiment.name, run.id)}", f"git:{repository}"
+        activity, store = f"execution/{records.execution(experiment.name, run.id)}", code_store(repository)
         found.link(activity, "prov:wasInformedBy", commit(repository, sha))
         named = naming.code(run.tags)
         if named is not None and named.store is not None and named.store != store:

@@ -20,8 +20,9 @@ import re
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple, Union
 from urllib.parse import unquote, urlsplit
 
+from ..provml.repositories import code_store, repository_name
 from ..references import Data, machine_name
-from ..runs.source_code import repository_name, without_credentials
+from ..runs.source_code import without_credentials
 
 MODELS = "mlflow-models"
 REGISTRY = "mlflow-registry"
@@ -221,4 +222,4 @@ def code(tags: Mapping[str, str]) -> Optional[Data]:
         facts["branch"] = tags[BRANCH]
     if address:
         facts["remote"] = without_credentials(address)
-    return Data(".", f"git:{repository or folder or 'repository'}", "implementation", facts, commit)
+    return Data(".", code_store(repository or folder or "repository"), "implementation", facts, commit)
