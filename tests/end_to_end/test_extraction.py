@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from pllib import prov
 from pllib.provml.iris import DEFAULT_BASE as BASE
 from pllib.provml.vocabulary import PROVLAKE
 from pllib.query import Client
-from tests.mlflow_environment import environment
+from tests.mlflow_environment import environment, tracking_server
 
 SCRIPT = """
 import json, sys
@@ -176,49 +174,8 @@ def test_real_mlflow_with_its_code(lab: Any, project: Project) -> None:
 @pytest.fixture
 def server(mlflow_python: str, project: Project, free_port: Callable[[], int]) -> Iterator[str]:
     """An MLflow server over the same store."""
-    port = free_port()
-    command = [
-        mlflow_python,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        project["url"],
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
-    with (project["folder"] / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            command,
-            env=environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
-            stdout=log,
-            stderr=log,
-            cwd=project["folder"],
-        )
-    try:
-        until = time.monotonic() + 90
-        while not _is_up(f"http://127.0.0.1:{port}/health"):
-            assert process.poll() is None, (project["folder"] / "server.log").read_text()
-            assert time.monotonic() < until, (project["folder"] / "server.log").read_text()
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _is_up(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+    with tracking_server(mlflow_python, project["folder"], free_port(), project["url"]) as address:
+        yield address
 
 
 def test_a_server_says_the_same_as_its_database(lab: Any, project: Project, server: str) -> None:

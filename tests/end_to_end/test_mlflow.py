@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from pllib import cli
@@ -66,34 +65,13 @@ def server(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """The address of a tracking server that records."""
-    folder, port = tmp_path_factory.mktemp("server"), free_port()
-    command = [mlflow_python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    where = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "artifacts")]  # fmt: skip
-    given = mlflow_environment.environment(**recording(folder), MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([*command, *where], env=given, cwd=folder, stdout=log, stderr=log)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        until = time.monotonic() + 90
-        while not _answers(address):
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < until, (folder / "log").read_text()
-            time.sleep(0.1)
+    folder = tmp_path_factory.mktemp("server")
+    place = ("--artifacts-destination", str(folder / "artifacts"))
+    store = f"sqlite:///{folder}/mlflow.db"
+    with mlflow_environment.tracking_server(
+        mlflow_python, folder, free_port(), store, *place, **recording(folder)
+    ) as address:
         yield address
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _answers(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/health").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 # -- what the graph says ----------------------------------------------------------------------------------------------
@@ -115,6 +93,7 @@ def _run(lab: Any, run: dict[str, Any], names: dict[str, str]) -> dict[str, Any]
         "sessions": run["sessions"],
         "params": run["parameters"],
         "tags": {name: text for name, text in run["tags"].items() if not name.startswith(("mlflow.", "estimator"))},
+        "tags_of_mlflow": {name: text for name, text in run["tags"].items() if name.startswith("mlflow.")},
         "metrics": points,
         "data": {(one["role"], name) for one in run["datasets"] for name in one["names"]},
         "models": {(one["role"], _kind(one["data"]["store"])) for one in run["models"]},
@@ -313,6 +292,82 @@ def test_resumed_runs_links_copies_and_scripts_that_only_read(
     assert cli.main(["runs", "model", f"flower-{lab.mark}-copy", "--json", *given]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["run"]["tags"]["name"] == "first"
+
+
+LIFECYCLE = """
+import os
+import mlflow
+
+mark = os.environ["MARK"]
+experiment = mlflow.set_experiment(f"flowers-{mark}").experiment_id
+client, name = mlflow.MlflowClient(), f"flower-{mark}"
+mlflow.genai.register_prompt(f"greeting-{mark}", template="Hello {{name}}", tags={"by": "ana"})
+
+@mlflow.trace
+def answer(question):
+    return question.upper()
+
+with mlflow.start_run(run_name="kept") as kept:
+    print(mlflow.genai.load_prompt(f"prompts:/greeting-{mark}/1").format(name="you"), answer("a"))
+    mlflow.log_text("weights", "model/weights.txt")
+with mlflow.start_run(run_name="gone") as gone:
+    pass
+mlflow.flush_trace_async_logging()
+client.create_registered_model(name)
+for _ in range(2):
+    client.create_model_version(name, f"{kept.info.artifact_uri}/model", kept.info.run_id)
+client.set_registered_model_alias(name, "live", 2)
+client.rename_registered_model(name, f"{name}-renamed")
+client.delete_model_version(f"{name}-renamed", 1)
+for run in (kept, gone):
+    client.delete_run(run.info.run_id)
+client.restore_run(kept.info.run_id)
+client.rename_experiment(experiment, f"blossoms-{mark}")
+with mlflow.start_run(run_name="later"):
+    mlflow.log_metric("loss", 1.0)
+client.delete_experiment(experiment)
+client.restore_experiment(experiment)
+print(sorted((run.info.run_name, run.info.status) for run in client.search_runs([experiment])))
+"""
+
+
+def test_what_is_deleted_restored_and_renamed_and_prompts(
+    lab: Any, mlflow_python: str, recording: Any, tmp_path: Path, capsys: Any
+) -> None:
+    script = tmp_path / "lifecycle.py"
+    script.write_text(LIFECYCLE)
+    done = run_script(mlflow_python, tmp_path, script, MARK=lab.mark, **recording(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "Hello you A"
+    found = said(lab)
+    assert set(found) == {"kept", "gone"}
+    remarks = {name: {key for key in run["tags_of_mlflow"]} for name, run in found.items()}
+    assert remarks["kept"] >= {"mlflow.deleted", "mlflow.restored"}
+    assert "mlflow.restored" not in remarks["gone"] >= {"mlflow.deleted"}
+    # The prompt is data that the run used; it is no model, and of the trace nothing is said.
+    assert found["kept"]["artifacts"] == {
+        ("used", f"greeting-{lab.mark}"),
+        ("generated", "model/weights.txt"),
+        ("generated", "model"),
+    }
+    assert found["kept"]["models"] == set()
+    (prompt,) = (
+        lab.select(f"""SELECT ?text {{ ?state provlake:version "1" ; prov:specializationOf/provlake:key "greeting-{lab.mark}" ;
+        prov:hadMember/prov:value ?text . FILTER NOT EXISTS {{ ?state a provml:Model }} }}""")
+    )
+    assert prompt["text"] == "Hello {{name}}"
+    # Under its new name the model has the lineage that it had; so does its alias.
+    given = ["--query-url", lab.services.query_url]
+    assert cli.main(["runs", "model", f"flower-{lab.mark}-renamed@live", "--json", *given]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["version"], answer["run"]["tags"]["name"], answer["deleted"]) == ("2", "kept", None)
+    assert cli.main(["runs", "model", f"flower-{lab.mark}-renamed/1", *given]) == 0
+    assert re.search(r"^deleted +20\d\d-", capsys.readouterr().out, re.MULTILINE)
+    events = lab.select(f"""SELECT ?task {{ ?task provlake:isPartOf ?of FILTER(CONTAINS(STR(?of), "mlflow-experiments")
+        && CONTAINS(STR(?of), "-{lab.mark}")) }}""")
+    assert sorted(row["task"].split("/")[-2] for row in events) == ["delete", "rename", "restore"]
+    later = lab.get("/v1/runs", experiment=f"blossoms-{lab.mark}").json()["items"]
+    assert [run["tags"]["name"] for run in later] == ["later"]
 
 
 def test_the_example_is_answered(lab: Any, mlflow_python: str, recording: Any, tmp_path: Path, capsys: Any) -> None:
