@@ -186,7 +186,7 @@ def registration(store: str, version: ModelVersion, source: Optional[Data]) -> I
 def removal(store: str, version: ModelVersion) -> Iterator[Record]:
     """How a version of a registered model was deleted."""
     about = {**_of_model(store, version.name), "kind": "task", "id": removal_id(version)}
-    used = {"version": wire(naming.model_version(store, version.name, version.version))}
+    used = {"version": wire(naming.model_version(store, version.name, version.version)._replace(meaning=None))}
     yield from _event(about, version.updated, used, {}, {})
 
 
@@ -207,10 +207,9 @@ def pointed(store: str, model: RegisteredModel) -> Iterator[Record]:
     for alias, version in aliases:
         moment = max(changed[version], model.updated or 0)
         about = {**_of_model(store, model.name), "kind": "task", "id": f"alias/{encode(f'{alias}-{moment * 1_000}')}"}
-        used = {"version": wire(naming.model_version(store, model.name, version))}
-        made = naming.alias(store, model.name, str(alias), f"{version}-{moment * 1_000}")
-        if version in prompts:
-            made = made._replace(meaning=None)
+        meaning = None if version in prompts else "model"
+        used = {"version": wire(naming.model_version(store, model.name, version)._replace(meaning=meaning))}
+        made = naming.alias(store, model.name, str(alias), f"{version}-{moment * 1_000}")._replace(meaning=meaning)
         yield from _event(about, moment, used, {"alias": wire(made)}, {})
 
 

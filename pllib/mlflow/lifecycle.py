@@ -75,7 +75,7 @@ def delete_logged_model(_: Any, __: Any, model_id: str) -> None:
 def delete_model_version(store: Any, _: Any, name: str, version: Any) -> None:
     of = registry.store_of(store)
     event = Event(of, name, DELETES, str(version))
-    event.put(_now(), {"version": naming.model_version(of, name, version)}, {}, {})
+    event.put(_now(), {"version": naming.model_version(of, name, version)._replace(meaning=None)}, {}, {})
 
 
 def delete_registered_model(store: Any, _: Any, name: str) -> None:

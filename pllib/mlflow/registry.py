@@ -1,4 +1,4 @@
-"""What calls of MLflow's model registry say: registrations and aliases, each a task of the model's own execution; prompts that are read."""
+"""What calls of MLflow's model registry say: registrations and aliases, each a task of the model's own execution."""
 
 from __future__ import annotations
 
@@ -123,25 +123,12 @@ def _of_run(source: str, place: naming.Place) -> Data:
     return made
 
 
-def get_prompt_version(registry: Any, found: Any, name: str, *_: Any, **__: Any) -> None:
-    """Records that a prompt was read, by the run that is active or else by the script."""
-    if found is None or runs.in_server():
-        return
-    used = naming.prompt(store_of(registry), found.name, found.version)
-    record(runs.here(), used={found.name: used})
-
-
 def set_registered_model_alias(registry: Any, _: Any, name: str, alias: str, version: Any) -> None:
     points(registry, name, alias, str(version))
 
 
 def set_prompt_alias(registry: Any, _: Any, name: str, alias: str, version: Any) -> None:
     points(registry, name, alias, str(version), None)
-
-
-def link_prompt_version_to_run(registry: Any, _: Any, name: str, version: Any, run_id: str) -> None:
-    run = runs.of(runs.tracking_store(), run_id)
-    record(run, used={name: naming.prompt(store_of(registry), name, version)})
 
 
 def delete_registered_model_alias(registry: Any, _: Any, name: str, alias: str) -> None:
@@ -162,7 +149,7 @@ def points(registry: Any, name: str, alias: str, version: Optional[str], meaning
     """
     store, moment = store_of(registry), time.time_ns() // 1000
     event = Event(store, name, POINTS, f"{alias}-{moment}")
-    used = {"version": naming.model_version(store, name, version)} if version else {}
+    used = {"version": naming.model_version(store, name, version)._replace(meaning=meaning)} if version else {}
     made = naming.alias(store, name, alias, f"{version or 'none'}-{moment}")._replace(meaning=meaning)
     event.put(moment, used, {"alias": made}, {})
 
@@ -179,7 +166,4 @@ HANDLERS: Dict[str, Callable[..., None]] = {
     "delete_registered_model_alias": delete_registered_model_alias,
     "transition_model_version_stage": transition_model_version_stage,
     "set_prompt_alias": set_prompt_alias,
-    "link_prompt_version_to_run": link_prompt_version_to_run,
-    "get_prompt_version": get_prompt_version,
-    "get_prompt_version_by_alias": get_prompt_version,
 }

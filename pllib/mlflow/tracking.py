@@ -56,8 +56,8 @@ def log_batch(
     for metric in metrics or ():
         run.point(metric.key, metric.value, metric.step, metric.timestamp)
     used = {param.key: Marked(naming.parameter(param.value), HYPERPARAMETER) for param in params or ()}
-    tagged = {tag.key: tag.value for tag in tags or ()}
-    meta = runs.remarks(tagged)
+    tagged = {tag.key: tag.value for tag in tags} if tags else {}
+    meta = runs.remarks(tagged) if tagged else {}
     if used or meta:
         record(run, used=used, meta=meta)
     if naming.LINKED_PROMPTS in tagged:
