@@ -14,7 +14,7 @@ STORE_TESTS += $(addprefix --deselect=tests/,\
 	integration/test_runs_rest.py::test_top_runs_is_a_named_analysis_with_a_column_a_parameter \
 	end_to_end/test_seismic.py::test_workflows_that_share_data \
 	end_to_end/test_prov_import.py::test_the_whole_store_goes_into_another)
-.PHONY: help demo demo-seismic test test-stores test-torch test-mlflow2 faults check bench up down clean
+.PHONY: help demo demo-mlflow demo-seismic test test-stores test-torch test-mlflow2 faults check bench up down clean
 MAKEFLAGS += --no-print-directory
 
 ARGS ?=
@@ -40,6 +40,13 @@ demo-seismic:  ## four workflows over files, documents and triples, and the ques
 	$(need_python)
 	$(prepare) demo
 	@$(PYTHON) examples/seismic/demo.py $(ARGS)
+
+demo-mlflow:  ## two MLflow scripts as they are, and the commit and data behind their model in production (MLflow in .venv-mlflow)
+	$(need_python)
+	$(prepare) demo
+	@test -x .venv-mlflow/bin/python || $(BASE_PYTHON) -m venv .venv-mlflow
+	@.venv-mlflow/bin/python -m pip install --quiet --disable-pip-version-check '.[mlflow]' mlflow
+	@$(PYTHON) examples/mlflow/demo.py --python .venv-mlflow/bin/python $(ARGS)
 
 test:  ## all tests, three files at a time; ARGS are pytest's (-n0: one at a time, in this process)
 	$(need_python)

@@ -32,7 +32,7 @@ NEEDS = (
     "google-auth==2.62.2", "pyasn1==0.6.5", "pyasn1-modules==0.4.2", "importlib-metadata==9.1.0", "opentelemetry-proto==1.45.2",
     "opentelemetry-sdk==1.45.2", "opentelemetry-semantic-conventions==0.66b2", "protobuf==7.36.2", "python-dotenv==1.2.4",
     "sqlparse==0.6.1", "aiohttp==3.14.5", "aiosignal==1.4.0", "aiohappyeyeballs==2.7.1", "yarl==1.25.1", "frozenlist==1.8.0",
-    "multidict==7.2.1", "propcache==0.5.4",
+    "multidict==7.2.1", "propcache==0.5.4", "psycopg2-binary==2.9.13",
 )  # fmt: skip
 SECONDS = 400
 SERVER_SECONDS = 120

@@ -130,7 +130,7 @@ def _store(iri: str) -> str:
 
 
 def _rows(found: Row) -> List[List[Any]]:
-    rows: List[List[Any]] = [["model", found["name"], found["version"], found["id"]]]
+    rows: List[List[Any]] = [["model", found["name"], found["version"], found["id"].rpartition("/id/")[2]]]
     rows.append(["registry", found["registry"], None, None])
     rows += [["deleted", None, found["deleted"], None]] if found["deleted"] else []
     rows += [["logged model", name, None, None] for name in found["logged_models"]]

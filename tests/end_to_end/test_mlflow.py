@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -155,7 +156,14 @@ def check(found: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 def check_lineage(lab: Any, capsys: pytest.CaptureFixture[str], loaded: bool = True) -> None:
-    """From the alias to commit, data and parameters, and from the version to who loaded it: by SPARQL's rows and by REST, and a command."""
+    """Back from a version to commit, data and parameters, and forth from data to versions and who loaded them: each by three ways."""
+    version = check_by_command(lab, capsys, loaded)
+    check_by_rest(lab, version, loaded)
+    check_by_sparql(lab, version, loaded)
+
+
+def check_by_command(lab: Any, capsys: pytest.CaptureFixture[str], loaded: bool) -> str:
+    """The id of the version in production."""
     given = ["--query-url", lab.services.query_url]
     assert cli.main(["runs", "model", f"flower-{lab.mark}@production", "--json", *given]) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -167,23 +175,43 @@ def check_lineage(lab: Any, capsys: pytest.CaptureFixture[str], loaded: bool = T
     assert {"train"} <= {name for one in run["datasets"] for name in one["names"]}
     assert any(re.fullmatch(r"[0-9a-f]{40}(\+\w+)?", one["data"]["version"]) for one in run["code"])
     assert {one["workflow"] for one in answer["used_by"]} == ({f"flowers-{lab.mark}"} if loaded else set())
-    behind = lab.lineage(answer["id"])
-    assert not behind["ambiguous"]
-    assert all(edge["certain"] for edge in behind["edges"])
-    kinds = [node["type"] for node in behind["nodes"]]
-    assert {"provml:Implementation", "provml:LearningDataset", "provml:LearningHyperparameterValue"} <= set(kinds)
-    data = next(
-        node["id"] for node in behind["nodes"] if node["type"] == "provml:LearningDataset" and node.get("version")
-    )
-    ahead = {node["id"] for node in lab.lineage(data, direction="forward")["nodes"]}
-    assert answer["id"].rpartition("/id/")[2] in ahead
-    users = lab.select(f"""SELECT DISTINCT ?run {{ ?run prov:used ?state .
-        ?state provlake:version "1" ; prov:specializationOf/provlake:key "flower-{lab.mark}" . ?run a provml:LearningProcessExecution }}""")
-    assert len(users) == int(loaded)
     assert cli.main(["runs", "model", f"flower-{lab.mark}/1", *given]) == 0
     assert "train.csv" in capsys.readouterr().out
     assert cli.main(["runs", "model", f"flower-{lab.mark}/7", *given]) != 0
     assert "has no version 7; there are: 1" in capsys.readouterr().err
+    (data,) = {one["id"] for one in run["datasets"] if "train" in one["names"]}
+    assert cli.main(["lineage", data, "--forward", "--type", "Model", *given]) == 0
+    assert f"flower-{lab.mark}@production" in capsys.readouterr().out
+    return str(answer["id"])
+
+
+def check_by_rest(lab: Any, version: str, loaded: bool) -> None:
+    behind = lab.lineage(version)
+    assert not behind["ambiguous"]
+    assert all(edge["certain"] for edge in behind["edges"])
+    kinds = [node["type"] for node in behind["nodes"]]
+    assert {"provml:Implementation", "provml:LearningDataset", "provml:LearningHyperparameterValue"} <= set(kinds)
+    data = [node for node in behind["nodes"] if node["type"] == "provml:LearningDataset" and node.get("version")]
+    ahead = {node["id"] for node in lab.lineage(data[0]["id"], direction="forward")["nodes"]}
+    assert version.rpartition("/id/")[2] in ahead
+    users = lab.lineage(version, direction="forward", depth=1, grain="task")["nodes"]
+    assert len([node for node in users if node["type"] == "provml:LearningProcessExecution"]) == int(loaded)
+
+
+def check_by_sparql(lab: Any, version: str, loaded: bool) -> None:
+    """As docs/how-to/coming-from-mlflow.md has it."""
+    behind = lab.select(f"""SELECT ?run ?what ?of {{ <{version}> prov:wasGeneratedBy/prov:used/prov:wasGeneratedBy ?run .
+        ?run prov:used ?used . ?used a ?what {{ ?used provlake:version ?of }} UNION {{ ?used prov:value ?of ; prov:wasDerivedFrom ?attribute }} }}""")
+    assert len({row["run"] for row in behind}) == 1
+    kinds = {row["what"].rpartition("#")[2] for row in behind}
+    assert {"Implementation", "LearningDataset", "LearningHyperparameterValue"} <= kinds
+    users = lab.select(f"""SELECT DISTINCT ?run {{ ?run prov:used ?state . ?run a provml:LearningProcessExecution .
+        ?state provlake:version "1" ; prov:specializationOf/provlake:key "flower-{lab.mark}" }}""")
+    assert len(users) == int(loaded)
+    descends = lab.select(f"""SELECT DISTINCT ?version {{ ?data a provml:LearningDataset . ?run prov:used ?data .
+        ?logged prov:wasGeneratedBy ?run . ?task prov:used ?logged . ?version prov:wasGeneratedBy ?task ; a provml:Model
+        FILTER(?version = <{version}>) }}""")
+    assert len(descends) == 1
 
 
 @pytest.mark.parametrize("store", ["sqlite", "file"])
@@ -376,18 +404,20 @@ def test_what_is_deleted_restored_and_renamed_and_prompts(
 
 
 @one_store
-def test_the_example_is_answered(lab: Any, mlflow_python: str, recording: Any, tmp_path: Path, capsys: Any) -> None:
-    for name in ("train", "score"):
-        done = run_script(mlflow_python, tmp_path, EXAMPLES / f"{name}.py", **recording(tmp_path))
-        assert done.returncode == 0, done.stderr
-    assert "in production" not in done.stdout
-    lab.settle()
-    given = ["--query-url", lab.services.query_url, "--registry", str(tmp_path)]
-    assert cli.main(["runs", "model", "digit-reader@production", *given]) == 0
-    told = capsys.readouterr().out
-    rows = {line.split("  ")[0]: line for line in told.splitlines()}
-    assert {"model", "logged model", "run", "code", "data set", "parameter", "metric", "loaded by"} <= rows.keys(), told
+def test_the_example_is_answered(lab: Any, mlflow_python: str, installed_pllib: str) -> None:
+    """What commit, data and parameters the model in production came from, what came of the data, and who loaded it."""
+    data = lab.services.data
+    command = [sys.executable, str(EXAMPLES / "demo.py"), "--python", mlflow_python, "--data", str(data)]
+    given = mlflow_environment.environment(PYTHONPATH=installed_pllib)
+    done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    made, descends, loaded = re.split(r"\$ pllib ", done.stdout)[1:]
+    rows = {line.split("  ")[0]: line for line in made.splitlines()}
+    assert {"model", "logged model", "run", "code", "data set", "parameter", "metric", "loaded by"} <= rows.keys(), made
     assert "C=1.0" in rows["run"]
-    assert "score" in rows["loaded by"]
-    assert re.search(r" [0-9a-f]{40}", rows["code"] + told)
-    assert str(tmp_path / "digits.csv") in told
+    assert re.search(r" [0-9a-f]{40}", rows["code"])
+    assert str(data / "mlflow" / "digits.csv") in rows["data set"]
+    assert "execution/score/" in rows["loaded by"]
+    assert "digit-reader@production" in descends
+    assert len(re.findall("^http", loaded, re.MULTILINE)) == 1
+    assert "<svg" in (data / "mlflow" / "digit-reader.svg").read_text()
