@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import quote
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))
@@ -24,9 +23,9 @@ from rich.console import Console  # noqa: E402 - after the path of the checkout
 
 from examples.common.command import look_further  # noqa: E402
 from examples.common.stack import default_data, finished, services, settled  # noqa: E402
-from pllib.references import machine_name  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
+MODEL = "digit-reader@production"
 SCRIPTS = {
     "train": "Training by autolog; the best model becomes digit-reader@production",
     "score": "A script that loads the model in production",
@@ -38,27 +37,22 @@ LOADED = """SELECT DISTINCT ?who ?version WHERE { ?who prov:used ?state . ?state
 def demo(console: Console, python: str, data: Path) -> None:
     """Runs the scripts on the services in ``data``, and the commands that answer."""
     urls, work = services(console, data), data / "mlflow"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    work.mkdir(parents=True, exist_ok=True)  # MLflow's database stays: run again, the model gets another version
     for name, told in SCRIPTS.items():
         console.print(f"[bold]{told}[/bold]: PLLIB_MLFLOW=1 python {name}.py")
         _run_script(python, name, work, urls["tracker"], data / "spool")
     settled(urls["tracker"])
     registry, table = ("--registry", str(work)), str(work / "digits.csv")
-    _ask(
-        console, urls, "What is the model in production made of?", "runs", "model", "digit-reader@production", *registry
-    )
+    _ask(console, urls, "What is the model in production made of?", "runs", "model", MODEL, *registry)
     _ask(console, urls, "Which models descend from this table?", "lineage", table, "--forward", "--type", "Model")
     _ask(console, urls, "Who loaded which version, by SPARQL?", "query", LOADED)
     picture = work / "digit-reader.svg"
-    # Resources have ids of encoded parts: the store, the key in it, the state.
-    of = "/".join(("data", quote(f"mlflow-registry:{machine_name()}{work}/mlflow.db", safe=""), "digit-reader", "1"))
-    _command(urls, "lineage", of, "--grain", "task", "--svg", str(picture))
+    _command(urls, "lineage", MODEL, "--grain", "task", "--svg", str(picture))
     places = {
         "start page": f"{urls['query_engine']}/",
         "runs": f"{urls['query_engine']}/v1/runs?experiment=handwriting",
     }
-    look_further(console, picture, "digit-reader, version 1", places)
+    look_further(console, picture, MODEL, places)
 
 
 def _run_script(python: str, name: str, work: Path, tracker: str, spool: Path) -> None:
