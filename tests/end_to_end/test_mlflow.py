@@ -201,7 +201,8 @@ def check_by_rest(lab: Any, version: str, loaded: bool) -> None:
 def check_by_sparql(lab: Any, version: str, loaded: bool) -> None:
     """As docs/how-to/coming-from-mlflow.md has it."""
     behind = lab.select(f"""SELECT ?run ?what ?of {{ <{version}> prov:wasGeneratedBy/prov:used/prov:wasGeneratedBy ?run .
-        ?run prov:used ?used . ?used a ?what {{ ?used provlake:version ?of }} UNION {{ ?used prov:value ?of ; prov:wasDerivedFrom ?attribute }} }}""")
+        ?run prov:used ?used . ?used a ?what {{ ?used provlake:version ?of }} UNION
+        {{ ?used prov:value ?of ; prov:wasDerivedFrom ?attribute }} }}""")
     assert len({row["run"] for row in behind}) == 1
     kinds = {row["what"].rpartition("#")[2] for row in behind}
     assert {"Implementation", "LearningDataset", "LearningHyperparameterValue"} <= kinds
