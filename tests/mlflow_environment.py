@@ -34,6 +34,9 @@ NEEDS = (
     "sqlparse==0.6.1", "aiohttp==3.14.5", "aiosignal==1.4.0", "aiohappyeyeballs==2.7.1", "yarl==1.25.1", "frozenlist==1.8.0",
     "multidict==7.2.1", "propcache==0.5.4", "psycopg2-binary==2.9.13",
 )  # fmt: skip
+STORES = os.environ.get("PLLIB_TEST_STORES", "oxigraph,fuseki").split(",")
+one_store = pytest.mark.parametrize("store_kind", STORES[:1], indirect=True)
+"""For tests of what the triple store has no part in, such as what is recorded of a script, and by whom."""
 SECONDS = 400
 SERVER_SECONDS = 120
 

@@ -16,7 +16,7 @@ from pllib.provml.iris import DEFAULT_BASE as BASE
 from pllib.provml.vocabulary import PROVLAKE
 from pllib.query import Client
 from tests.integration.postgres import postgres
-from tests.mlflow_environment import CHECKOUT, environment, tracking_server
+from tests.mlflow_environment import CHECKOUT, environment, one_store, tracking_server
 
 SCRIPT = """
 import json, sys
@@ -137,6 +137,7 @@ def pairs(document: prov.Document, kind: str) -> set[tuple[str | None, ...]]:
     return {each.arguments[:2] for each in document.statements if each.kind == kind}
 
 
+@one_store
 def test_real_mlflow_with_its_code(lab: Any, project: Project) -> None:
     found = extracted(lab, "--repository_path", str(project["code"]), "--mlflow_url", project["url"])
     assert prov.validate(found) == []
@@ -162,7 +163,7 @@ def test_real_mlflow_with_its_code(lab: Any, project: Project) -> None:
     assert (model, run) in pairs(found, "wasGeneratedBy")
     members = {pair[1] for pair in pairs(found, "hadMember") if pair[0] == model}
     assert [each for each in members if each and "/signature/" in each]
-    versions = [pair[0] for pair in pairs(found, "wasGeneratedBy") if pair[1] and pair[1].endswith("/register/1")]
+    versions = [pair[0] for pair in pairs(found, "wasGeneratedBy") if pair[1] and pair[1].endswith("model/register/1")]
     assert len(versions) == 1
     assert [each for each in pairs(found, "used") if each[1] == model and each[0] and each[0].endswith("/register/1")]
     assert [each.id for each in found.statements if each.id and "%40champion/1-" in each.id]
@@ -182,6 +183,7 @@ def server(mlflow_python: str, project: Project, free_port: Callable[[], int]) -
         yield address
 
 
+@one_store
 def test_a_server_says_the_same_as_its_database(lab: Any, project: Project, server: str) -> None:
     direct, asked = (extracted(lab, "--mlflow_url", url, "--ids", "mlflow2prov") for url in (project["url"], server))
     assert len(list(asked.statements)) > 100
@@ -189,6 +191,7 @@ def test_a_server_says_the_same_as_its_database(lab: Any, project: Project, serv
     assert left == []  # of deletions, the server does not tell when
 
 
+@one_store
 def test_a_store_of_files(lab: Any, mlflow_python: str, code: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mlruns"
     made = run_script(
@@ -212,7 +215,7 @@ def test_a_store_of_files(lab: Any, mlflow_python: str, code: Path, tmp_path: Pa
 def test_a_database_that_mlflow_reads(mlflow_python: str, code: Path, tmp_path: Path) -> None:
     """PostgreSQL, through the package and its client; with prompts, which it lists only when it is asked for them."""
     with postgres() as server:
-        uri = f"postgresql://postgres@/postgres?host={server.socket}"
+        uri = f"postgresql+psycopg2://postgres@/postgres?host={server.socket}"
         made = run_script(mlflow_python, tmp_path, "flowers", code, MLFLOW_TRACKING_URI=uri)
         given = environment(PYTHONPATH=str(CHECKOUT))
         command = [mlflow_python, "-m", "pllib", "extract", "--mlflow_url", uri, "save", "--output", "o"]

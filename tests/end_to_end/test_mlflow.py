@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,12 +15,9 @@ import pytest
 
 from pllib import cli
 from tests import mlflow_environment
+from tests.mlflow_environment import one_store
 
 pytestmark = pytest.mark.timeout(400)
-
-STORES = os.environ.get("PLLIB_TEST_STORES", "oxigraph,fuseki").split(",")
-one_store = pytest.mark.parametrize("store_kind", STORES[:1], indirect=True)
-"""For what the store has no part in: what is recorded of a script, by whom."""
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "mlflow"
 SCRIPT = Path(__file__).with_name("mlflow_script.py")

@@ -7,7 +7,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -110,3 +113,54 @@ def test_the_script_is_as_without_us_where_the_plugin_is_there(
     ours = {"PYTHONPATH": installed_pllib, "PLLIB_MLFLOW": "1", "PLLIB_MODE": "disk"}
     done = run_script(python, tmp_path, f"sqlite:///{tmp_path}/mlflow.db", PLLIB_SPOOL=str(tmp_path / "spool"), **ours)
     assert json.loads(done.stdout.splitlines()[-1])["version"] == project["version"]
+
+
+@contextmanager
+def s3(python: str, port: int, folder: Path) -> Iterator[dict[str, str]]:
+    """What a process needs to know of a server of S3 with the bucket ``lab``."""
+    told = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
+    told["MLFLOW_S3_ENDPOINT_URL"] = f"http://127.0.0.1:{port}"
+    with (folder / "s3.log").open("wb") as log:
+        command = [python, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        process = subprocess.Popen(command, env=environment(**told), stdout=log, stderr=log)
+    try:
+        until = time.monotonic() + 60
+        while not made(f"{told['MLFLOW_S3_ENDPOINT_URL']}/lab"):
+            assert time.monotonic() < until and process.poll() is None, (folder / "s3.log").read_text()
+            time.sleep(0.2)
+        yield told
+    finally:
+        process.kill()
+        process.wait()
+
+
+def made(bucket: str) -> bool:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(bucket, method="PUT"), timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def test_artifacts_in_s3(python: str, free_port: Callable[[], int], tmp_path: Path) -> None:
+    """Listed by the server that knows the store, and by the package; without that they are told to be left out."""
+    if subprocess.run([python, "-c", "import moto"], capture_output=True, timeout=60).returncode:
+        pytest.skip("this environment has no server of S3")
+    url = f"sqlite:///{tmp_path}/mlflow.db"
+    with s3(python, free_port(), tmp_path) as access:
+        create = "import mlflow; mlflow.create_experiment('flowers', artifact_location='s3://lab/flowers')"
+        given = environment(MLFLOW_TRACKING_URI=url, **access)
+        subprocess.run([python, "-c", create], env=given, cwd=tmp_path, check=True, capture_output=True, timeout=100)
+        project = json.loads(run_script(python, tmp_path, url, **access).stdout.splitlines()[-1])
+        given = environment(PYTHONPATH=str(ROOT), **access)
+        command = [python, "-m", "pllib", "extract", "--mlflow_url", url, "save", "--output", "package"]
+        done = subprocess.run(command, env=given, cwd=tmp_path, capture_output=True, text=True, timeout=150)
+        assert done.returncode == 0, done.stderr
+        found = prov.read(tmp_path / "package.json")
+        check(found, project, registry_of(found))
+        with tracking_server(python, tmp_path, free_port(), url, **access) as address:
+            asked = extracted(tmp_path, address)
+            check(asked, project, registry_of(asked))
+    left_out = pllib(tmp_path, "extract", "--mlflow_url", url, "save", "--output", "without")
+    assert left_out.returncode == 0
+    assert "artifacts in s3: are listed by the mlflow package" in left_out.stderr
