@@ -14,10 +14,11 @@ STORE_TESTS += $(addprefix --deselect=tests/,\
 	integration/test_runs_rest.py::test_top_runs_is_a_named_analysis_with_a_column_a_parameter \
 	end_to_end/test_seismic.py::test_workflows_that_share_data \
 	end_to_end/test_prov_import.py::test_the_whole_store_goes_into_another)
-.PHONY: help demo demo-seismic test test-containers test-stores test-kubernetes test-slurm test-torch faults check bench up down clean
+.PHONY: help demo demo-mlflow demo-seismic test test-containers test-stores test-kubernetes test-slurm test-torch test-mlflow2 faults check bench up down clean
 MAKEFLAGS += --no-print-directory
 
 ARGS ?=
+MLFLOW2 := 2.3.2 2.22.5
 PYTHON := .venv/bin/python
 BASE_PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$python; break; fi; done)
@@ -39,6 +40,13 @@ demo-seismic:  ## four workflows over files, documents and triples, and the ques
 	$(need_python)
 	$(prepare) demo
 	@$(PYTHON) examples/seismic/demo.py $(ARGS)
+
+demo-mlflow:  ## two MLflow scripts as they are, and the commit and data behind their model in production (MLflow in .venv-mlflow)
+	$(need_python)
+	$(prepare) demo
+	@test -x .venv-mlflow/bin/python || $(BASE_PYTHON) -m venv .venv-mlflow
+	@.venv-mlflow/bin/python -m pip install --quiet --disable-pip-version-check '.[mlflow]' mlflow
+	@$(PYTHON) examples/mlflow/demo.py --python .venv-mlflow/bin/python $(ARGS)
 
 test:  ## all tests, three files at a time; ARGS are pytest's (-n0: one at a time, in this process)
 	$(need_python)
@@ -71,6 +79,13 @@ test-slurm:  ## the scripts for Slurm and MPI on a cluster of two nodes of its o
 	$(need_python)
 	$(prepare) test
 	@$(PYTHON) -m tests.slurm $(ARGS)
+
+test-mlflow2:  ## stores that MLflow 2 writes, extracted; its oldest and last version in environments of their own (.venv-mlflow2)
+	$(need_python)
+	$(prepare) test
+	@for version in $(MLFLOW2); do test -x .venv-mlflow2/$$version/bin/python || $(BASE_PYTHON) -m venv .venv-mlflow2/$$version; \
+		.venv-mlflow2/$$version/bin/python -m pip install --quiet --disable-pip-version-check -r tests/frameworks/mlflow-$$version.txt || exit 1; done
+	@PLLIB_MLFLOW2_PYTHONS=$(subst $() $(),:,$(MLFLOW2:%=$(CURDIR)/.venv-mlflow2/%/bin/python)) $(PYTHON) -m pytest tests/frameworks $(ARGS)
 
 faults:  ## every fault as often as is promised; prints what became of the records, and keeps it in bench/results/faults.md
 	$(need_python)

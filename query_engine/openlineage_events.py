@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Optional
 from uuid import NAMESPACE_URL, uuid5
 
 from pllib.provml.openlineage import Job, job_of
+from pllib.provml.repositories import PREFIX, is_code_store
 from query_engine.names import plain
 
 Json = Any
@@ -173,7 +174,7 @@ def _job_facets(activity: Activity) -> Json:
     facets = {"jobType": _facet("JobTypeJobFacet", processingType="BATCH", integration="PLLIB", jobType=kind)}
     code = _code(activity)
     if code is not None:
-        repository = "https://" + code.store.removeprefix("git:")
+        repository = "https://" + code.store.removeprefix(PREFIX)
         about = {"type": "git", "url": repository, "repoUrl": repository, "path": code.key}
         facets["sourceCodeLocation"] = _facet(
             "SourceCodeLocationJobFacet", **about, **({"version": code.version} if code.version else {})
@@ -183,7 +184,7 @@ def _job_facets(activity: Activity) -> Json:
 
 def _code(activity: Activity) -> Optional[Data]:
     """The source code to name: of several places in a repository a file before the whole tree."""
-    found = [each for each in activity.inputs if each.code and each.store.startswith("git:")]
+    found = [each for each in activity.inputs if each.code and is_code_store(each.store)]
     return min(found, key=lambda each: (each.key == ".", each.key), default=None)
 
 

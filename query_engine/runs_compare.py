@@ -6,6 +6,7 @@ from typing import Annotated, Any, Iterator, Mapping, Optional, Sequence
 
 from fastapi import APIRouter, Query
 
+from pllib.provml.repositories import is_code_store
 from query_engine.binding import Iri
 from query_engine.errors import BadParameter
 from query_engine.executions import execution_iri
@@ -87,7 +88,7 @@ def _code(items: Sequence[RunItem]) -> Facts:
         if data is None:
             add_value(found, "/".join(item.names), item.value)
             continue
-        alone = not (data.store or "").startswith("git:")
+        alone = not is_code_store(data.store)
         if data.key != ".":
             add_value(found, "script", data.key)
         elif not alone:

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
+import time
+import urllib.error
+import urllib.request
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -26,9 +32,13 @@ NEEDS = (
     "google-auth==2.62.2", "pyasn1==0.6.5", "pyasn1-modules==0.4.2", "importlib-metadata==9.1.0", "opentelemetry-proto==1.45.2",
     "opentelemetry-sdk==1.45.2", "opentelemetry-semantic-conventions==0.66b2", "protobuf==7.36.2", "python-dotenv==1.2.4",
     "sqlparse==0.6.1", "aiohttp==3.14.5", "aiosignal==1.4.0", "aiohappyeyeballs==2.7.1", "yarl==1.25.1", "frozenlist==1.8.0",
-    "multidict==7.2.1", "propcache==0.5.4",
+    "multidict==7.2.1", "propcache==0.5.4", "psycopg2-binary==2.9.13",
 )  # fmt: skip
+STORES = os.environ.get("PLLIB_TEST_STORES", "oxigraph,fuseki").split(",")
+one_store = pytest.mark.parametrize("store_kind", STORES[:1], indirect=True)
+"""For tests of what the triple store has no part in, such as what is recorded of a script, and by whom."""
 SECONDS = 400
+SERVER_SECONDS = 120
 
 
 class Missing(Exception):
@@ -107,3 +117,50 @@ def environment(**more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours) or name == "PLLIB_TEST_SESSION"}  # fmt: skip
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "GIT_PYTHON_REFRESH": "quiet", "NO_COLOR": "1"}
     return {**kept, **quiet, **more}
+
+
+@contextmanager
+def tracking_server(python: str, folder: Path, port: int, store: str, *options: str, **more: str) -> Iterator[str]:
+    """The address of an MLflow server of one worker until the end of the block; its log is in the folder."""
+    address, log_file = f"http://127.0.0.1:{port}", folder / "server.log"
+    command = [python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    path = os.pathsep.join((os.path.dirname(python), os.environ.get("PATH", "")))  # it looks for its server there
+    given = environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", PATH=path, **more)
+    with log_file.open("ab") as log:
+        process = subprocess.Popen(
+            [*command, "--backend-store-uri", store, *options],
+            env=given,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # its workers are processes of their own, which are to end with it
+        )
+    try:
+        until = time.monotonic() + SERVER_SECONDS
+        while not _answers(f"{address}/health"):
+            assert process.poll() is None, log_file.read_text()
+            assert time.monotonic() < until, log_file.read_text()
+            time.sleep(0.1)
+        yield address
+    finally:
+        _signal(process, signal.SIGTERM)
+        try:
+            process.wait(20)
+        finally:
+            _signal(process, signal.SIGKILL)
+            process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError as refused:
+        return refused.code == 401  # it asks who is there
+    except (urllib.error.URLError, OSError):
+        return False

@@ -10,6 +10,7 @@ from .errors import ExtractionError
 from .tracking import (
     CONTEXT,
     DELETED,
+    MODEL_STATUS,
     Artifact,
     Dataset,
     Experiment,
@@ -28,7 +29,6 @@ _META = "meta.yaml"
 _TRASH, _MODELS = ".trash", "models"
 _NO_RUNS = ("tags", "datasets", "traces", "models", "artifacts")
 _STATUS = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
-_MODEL_STATUS = {0: "UNSPECIFIED", 1: "PENDING", 2: "READY", 3: "FAILED"}
 
 
 class FileStore:
@@ -138,7 +138,7 @@ class FileStore:
                 meta.get("artifact_location") or os.path.join(folder, "artifacts"),
                 meta.get("creation_timestamp"),
                 meta.get("last_updated_timestamp"),
-                _MODEL_STATUS.get(meta.get("status", 0), str(meta.get("status"))),
+                MODEL_STATUS.get(meta.get("status", 0), str(meta.get("status"))),
                 str(meta.get("lifecycle_stage", "active")),
                 meta.get("model_type"),
                 meta.get("source_run_id"),

@@ -13,7 +13,8 @@ import tempfile
 from datetime import datetime, timedelta, timezone
 from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..runs.source_code import ARGUMENTS, ENVIRONMENT, repository_name, without_credentials
+from ..provml.repositories import repository_name
+from ..runs.source_code import ARGUMENTS, ENVIRONMENT, without_credentials
 from .errors import ExtractionError
 
 SUBMODULE = "160000"

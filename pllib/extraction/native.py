@@ -23,6 +23,7 @@ from ..documents.conversion import Conversion, Fact
 from ..mlflow import naming
 from ..prov.model import Statement
 from ..provml import iris
+from ..provml.repositories import code_store
 from ..provml.settled import Extent, merged
 from ..provml.vocabulary import RDF, XSD
 from . import records
@@ -67,7 +68,7 @@ class NativeMapper(Mapper):
     def commit(self, history: History, each: Commit, steps: List[Step]) -> Iterator[Statement]:
         found = Gathered(self._base)
         repository = history.repository.name
-        activity, store = commit(repository, each.sha), f"git:{repository}"
+        activity, store = commit(repository, each.sha), code_store(repository)
         found.classes(activity, "provlake:Commit")
         found.text(activity, "rdfs:label", printable(each.title) or each.sha[:12])
         found.text(activity, "prov:startedAtTime", each.authored)
@@ -139,7 +140,8 @@ class NativeMapper(Mapper):
 
     def run(self, store: TrackingStore, run: Run, experiment: Experiment, links: Links) -> Iterator[Statement]:
         parent = links.parent(run)
-        told = [*records.run_records(run, experiment, parent and records.execution(parent[0], parent[1]))]
+        within = parent and records.execution(parent[0], parent[1])
+        told = [*records.run_records(run, experiment, within, naming.registry_store(links.where))]
         found, made = self._converted(told, run.id)
         yield from found
         told = [*records.artifact_records(run, experiment, store.run_artifacts(run))]
@@ -164,7 +166,7 @@ class NativeMapper(Mapper):
         if sha is None or repository is None:
             return
         found = Gathered(self._base)
-        activity, store = f"execution/{records.execution(experiment.name, run.id)}", f"git:{repository}"
+        activity, store = f"execution/{records.execution(experiment.name, run.id)}", code_store(repository)
         found.link(activity, "prov:wasInformedBy", commit(repository, sha))
         named = naming.code(run.tags)
         if named is not None and named.store is not None and named.store != store:
@@ -236,7 +238,10 @@ class NativeMapper(Mapper):
     def _version(self, registry: str, version: ModelVersion, links: Links) -> Iterator[Statement]:
         state = iris.data(registry, version.name, version.version)
         if version.stage == DELETED_VERSION:
-            yield from self._deleted(state, [state], version.updated)
+            told = [*records.removal(registry, version)]
+            yield from self._converted(told, registry)[0]
+            task = f"execution/{told[0]['wf']}/{records.removal_id(version)}"
+            yield from self._invalidated(task, [state], version.updated)
             return
         source = links.source(version)
         told = [*records.registration(registry, version, source)]
@@ -265,11 +270,16 @@ class NativeMapper(Mapper):
         """The deletion of something, which invalidates it or what belongs to it."""
         found = Gathered(self._base)
         activity = deletion(identifier)
-        found.classes(activity, "provlake:Deletion")
         found.text(activity, "prov:startedAtTime", iso(time))
         found.text(activity, "prov:endedAtTime", iso(time))
         if identifier not in invalidated:
             found.link(activity, "prov:wasInformedBy", identifier)
+        yield from self._flushed(found)
+        yield from self._invalidated(activity, invalidated, time)
+
+    def _invalidated(self, activity: str, invalidated: List[str], time: Optional[int]) -> Iterator[Statement]:
+        found = Gathered(self._base)
+        found.classes(activity, "provlake:Deletion")
         for each in dict.fromkeys(invalidated):
             found.relation("wasInvalidatedBy", each, activity, iso(time))
         yield from self._flushed(found)

@@ -10,6 +10,7 @@ from . import artifacts
 from .errors import ExtractionError
 from .tracking import (
     CONTEXT,
+    PROMPTS,
     Artifact,
     Dataset,
     Experiment,
@@ -116,18 +117,26 @@ class PackageStore:
 
     def registered_models(self) -> Iterator[RegisteredModel]:
         versions: Dict[str, List[ModelVersion]] = defaultdict(list)
-        for each in self._paged(self._client.search_model_versions):
+        for each in self._registered(self._client.search_model_versions):
             versions[each.name].append(_version(each))
-        for each in self._paged(self._client.search_registered_models):
+        for each in self._registered(self._client.search_registered_models):
             yield RegisteredModel(
                 each.name,
                 each.creation_timestamp,
                 each.last_updated_timestamp,
                 each.description,
-                dict(each.tags),
+                dict(getattr(each, "_tags", None) or each.tags),
                 {alias: str(version) for alias, version in getattr(each, "aliases", {}).items()},
                 sorted(versions.pop(each.name, []), key=lambda version: int(version.version)),
             )
+
+    def _registered(self, search: Any) -> Iterator[Any]:
+        """Models, and the prompts that MLflow 3 keeps among them, which it lists only when it is asked for them."""
+        yield from self._paged(search)
+        try:
+            yield from self._paged(search, filter_string=PROMPTS)
+        except self._error:  # MLflow 2 has no such filter
+            return
 
     def run_artifacts(self, run: Run) -> Iterator[Artifact]:
         return artifacts.listed(run.artifact_uri, self.problems)

@@ -38,11 +38,12 @@ def producer_of(run_id: str) -> str:
     return blake2b(f"mlflow run {run_id}".encode(), digest_size=16).hexdigest()
 
 
-def run_records(run: Run, experiment: Experiment, parent: Optional[str]) -> Iterator[Record]:
+def run_records(run: Run, experiment: Experiment, parent: Optional[str], registry: str) -> Iterator[Record]:
     """A run with its parameters, data sets, tags, points and end; without its artifacts.
 
     Args:
         parent: ``wf`` of the run that it is nested in.
+        registry: store of the model registry.
     """
     wf = execution(experiment.name, run.id)
     about: Record = {"kind": "workflow", "wf": wf}
@@ -62,6 +63,8 @@ def run_records(run: Run, experiment: Experiment, parent: Optional[str]) -> Iter
         yield {**about, "op": "add", "used": {"code": wire(code)}}
     for model in run.input_models:
         yield {**about, "op": "add", "used": {model: wire(naming.logged_model(model))}}
+    for name, prompt in naming.linked_prompts(run.tags, registry).items():
+        yield {**about, "op": "add", "used": {values.bounded_name(name): wire(prompt)}}
     for name, points in run.metrics.items():
         yield from _points(about, name, points)
     status = naming.FAILED.get(run.status)
@@ -163,7 +166,7 @@ def _model_hyperparameter(text: str) -> Json:
 
 def registered(store: str, model: RegisteredModel) -> Iterator[Record]:
     """A registered model, whose execution all that is done with it is part of."""
-    about = {"description": model.description, **model.tags}
+    about = {"description": model.description, **naming.remarks_of_prompt(model.tags)}
     yield from _event(_of_model(store, model.name), model.created, {}, {}, about)
 
 
@@ -172,10 +175,23 @@ def registration(store: str, version: ModelVersion, source: Optional[Data]) -> I
     given = {"source": version.source, "run_id": version.run_id, "model_id": version.model_id}
     facts = {name: fact for name, fact in given.items() if fact}
     made = naming.model_version(store, version.name, version.version, facts)
+    if naming.is_prompt(version.tags):
+        made = naming.prompt(store, version.name, version.version, version.tags)
     about = {**_of_model(store, version.name), "kind": "task", "id": registration_id(version)}
     used = {"source": wire(source)} if source is not None else {}
-    meta = {"description": version.description, **version.tags}
+    meta = {"description": version.description, **naming.remarks_of_prompt(version.tags)}
     yield from _event(about, version.created, used, {"version": wire(made)}, meta)
+
+
+def removal(store: str, version: ModelVersion) -> Iterator[Record]:
+    """How a version of a registered model was deleted."""
+    about = {**_of_model(store, version.name), "kind": "task", "id": removal_id(version)}
+    used = {"version": wire(naming.model_version(store, version.name, version.version)._replace(meaning=None))}
+    yield from _event(about, version.updated, used, {}, {})
+
+
+def removal_id(version: ModelVersion) -> str:
+    return f"delete/{encode(version.version)}"
 
 
 def registration_id(version: ModelVersion) -> str:
@@ -185,13 +201,15 @@ def registration_id(version: ModelVersion) -> str:
 def pointed(store: str, model: RegisteredModel) -> Iterator[Record]:
     """What aliases and stages point to. MLflow does not keep since when: not before version and model were last changed."""
     changed = {version.version: max(version.created or 0, version.updated or 0) for version in model.versions}
+    prompts = {version.version for version in model.versions if naming.is_prompt(version.tags)}
     aliases = [(alias, version) for alias, version in model.aliases.items() if version in changed]
     aliases += [(version.stage, version.version) for version in model.versions if version.stage not in _NO_STAGE]
     for alias, version in aliases:
         moment = max(changed[version], model.updated or 0)
         about = {**_of_model(store, model.name), "kind": "task", "id": f"alias/{encode(f'{alias}-{moment * 1_000}')}"}
-        used = {"version": wire(naming.model_version(store, model.name, version))}
-        made = naming.alias(store, model.name, str(alias), f"{version}-{moment * 1_000}")
+        meaning = None if version in prompts else "model"
+        used = {"version": wire(naming.model_version(store, model.name, version)._replace(meaning=meaning))}
+        made = naming.alias(store, model.name, str(alias), f"{version}-{moment * 1_000}")._replace(meaning=meaning)
         yield from _event(about, moment, used, {"alias": wire(made)}, {})
 
 

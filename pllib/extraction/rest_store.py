@@ -20,6 +20,7 @@ from .artifacts import MAX_FILE, descend
 from .errors import ExtractionError
 from .tracking import (
     CONTEXT,
+    PROMPTS,
     Artifact,
     Dataset,
     Experiment,
@@ -41,6 +42,7 @@ _HISTORY = 10_000
 _API, _AJAX = "/api/2.0/mlflow", "/ajax-api/2.0/mlflow"
 _GONE = (404, 405, 501)
 """Answers of a server that has no such route; what it would say is left out."""
+_BAD = 400
 _NUMBERS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 _MODEL_PREFIX = "LOGGED_MODEL_"
 
@@ -148,9 +150,9 @@ class RestStore:
 
     def registered_models(self) -> Iterator[RegisteredModel]:
         versions: Dict[str, List[ModelVersion]] = defaultdict(list)
-        for each in self._paged("GET", "/model-versions/search", "model_versions", {}, optional=True):
+        for each in self._registered("/model-versions/search", "model_versions"):
             versions[each["name"]].append(_version(each))
-        for each in self._paged("GET", "/registered-models/search", "registered_models", {}, optional=True):
+        for each in self._registered("/registered-models/search", "registered_models"):
             aliases = {alias["alias"]: str(alias["version"]) for alias in each.get("aliases", ())}
             yield RegisteredModel(
                 each["name"],
@@ -161,6 +163,15 @@ class RestStore:
                 aliases,
                 sorted(versions.pop(each["name"], []), key=lambda version: int(version.version)),
             )
+
+    def _registered(self, route: str, key: str) -> Iterator[Dict[str, Json]]:
+        """Models, and the prompts that MLflow 3 keeps among them, which it lists only when it is asked for them."""
+        yield from self._paged("GET", route, key, {}, optional=True)
+        try:
+            yield from self._paged("GET", route, key, {"filter": PROMPTS}, optional=True)
+        except _Refused as error:
+            if error.status != _BAD:  # MLflow 2 has no such filter
+                raise
 
     # -- artifacts ------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from . import artifacts
 from .errors import ExtractionError
 from .tracking import (
     CONTEXT,
+    MODEL_STATUS,
     Artifact,
     Dataset,
     Experiment,
@@ -29,7 +30,6 @@ from .tracking import (
 )
 
 _PAGE = 500
-_MODEL_STATUS = {0: "UNSPECIFIED", 1: "PENDING", 2: "READY", 3: "FAILED"}
 Row = sqlite3.Row
 
 
@@ -175,7 +175,7 @@ class SqliteStore:
                 row["artifact_location"],
                 row["creation_timestamp_ms"],
                 row["last_updated_timestamp_ms"],
-                _MODEL_STATUS.get(row["status"], str(row["status"])),
+                MODEL_STATUS.get(row["status"], str(row["status"])),
                 row["lifecycle_stage"] or "active",
                 row["model_type"],
                 row["source_run_id"],

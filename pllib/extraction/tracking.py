@@ -15,6 +15,10 @@ DELETED_VERSION = "Deleted_Internal"
 COMMIT, SOURCE, REMOTE = "mlflow.source.git.commit", "mlflow.source.name", "mlflow.source.git.repoURL"
 PARENT, USER, HISTORY = "mlflow.parentRunId", "mlflow.user", "mlflow.log-model.history"
 CONTEXT = "mlflow.data.context"
+PROMPTS = "tags.`mlflow.prompt.is_prompt` = 'true'"
+"""What finds the prompts in a registry."""
+MODEL_STATUS = {0: "UNSPECIFIED", 1: "PENDING", 2: "READY", 3: "FAILED"}
+"""What databases and files say of a logged model as a number."""
 
 
 class Point(NamedTuple):

@@ -38,9 +38,9 @@ _uris: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
 def handlers() -> Dict[str, Handler]:
     """What is recorded: name of a store's method to what records a call of it, given store, result and arguments."""
-    from . import artifacts, registry, tracking
+    from . import artifacts, lifecycle, registry, tracking
 
-    return {**tracking.HANDLERS, **registry.HANDLERS, **artifacts.HANDLERS}
+    return {**tracking.HANDLERS, **registry.HANDLERS, **lifecycle.HANDLERS, **artifacts.HANDLERS}
 
 
 @shielded(nothing, always=True)

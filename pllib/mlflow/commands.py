@@ -13,12 +13,16 @@ from ..query import Client
 from ..query_options import add_query_options, query_client
 
 Row = Dict[str, Any]
-REGISTRY = "mlflow-registry"
+OWN = ("mlflow-registry:", "mlflow-models")
+"""Workflows of what is done with models, and not by them."""
 STATES = """
 SELECT ?state ?version ?store ?at WHERE {
   ?reference provlake:key %s ; provlake:store ?store . FILTER(CONTAINS(STR(?store), "/store/mlflow-registry"))
   ?state prov:specializationOf ?reference ; provlake:version ?version ; prov:wasGeneratedBy/prov:startedAtTime ?at .
 } ORDER BY DESC(?at)"""
+DELETED = """
+SELECT ?at WHERE { ?task prov:used ?what ; prov:startedAtTime ?at . FILTER(REGEX(STR(?task), "/delete/[^/]*$"))
+  { BIND(<%(state)s> AS ?what) } UNION { <%(state)s> prov:specializationOf ?what } } ORDER BY ?at LIMIT 1"""
 
 
 def add_model(actions: Any) -> None:
@@ -61,14 +65,20 @@ def model(client: Client, name: str, registry: Optional[str] = None) -> Row:
         "version": version["version"],
         "registry": version["store"],
         "id": version["state"],
+        "deleted": _deleted(client, version["state"]),
         "logged_models": logged,
         "run": None if source is None else client.run(source["id"][len("execution/") :]),
         "used_by": [
             {key: node.get(key) for key in ("id", "workflow", "execution", "started", "status")}
             for node in _by_depth(ahead)
-            if node["kind"] == "activity" and not str(node.get("workflow")).startswith(REGISTRY)
+            if node["kind"] == "activity" and not str(node.get("workflow")).startswith(OWN)
         ],
     }
+
+
+def _deleted(client: Client, state: str) -> Optional[str]:
+    """When a version was deleted, by itself or with its model."""
+    return next((str(row["at"]) for row in client.sparql(DELETED % {"state": state})), None)
 
 
 def _by_depth(found: Row) -> List[Row]:
@@ -120,8 +130,9 @@ def _store(iri: str) -> str:
 
 
 def _rows(found: Row) -> List[List[Any]]:
-    rows: List[List[Any]] = [["model", found["name"], found["version"], found["id"]]]
+    rows: List[List[Any]] = [["model", found["name"], found["version"], found["id"].rpartition("/id/")[2]]]
     rows.append(["registry", found["registry"], None, None])
+    rows += [["deleted", None, found["deleted"], None]] if found["deleted"] else []
     rows += [["logged model", name, None, None] for name in found["logged_models"]]
     run = found["run"]
     if run is not None:

@@ -5,6 +5,7 @@ experiment              workflow of its name
 run                     execution of it, whose id is the run's: ``execution/{experiment}/{run id}``
 logged model            data in store ``mlflow-models``, key and version its id (``m-…``)
 model version           data in store ``mlflow-registry:{where}``, key the model's name, version its number
+prompt version          data in that store too, with no class of a model; its text is the fact ``template``
 alias (or stage)        data in the same store, key ``{model}@{alias}``, one state each time that it is set
 registration            task ``register/{version}`` of the execution ``{model}`` of the workflow ``mlflow-registry:{where}``
 artifact                a file of this machine, an object of its store, or data in store ``mlflow-artifacts``
@@ -20,11 +21,13 @@ import re
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple, Union
 from urllib.parse import unquote, urlsplit
 
+from ..provml.repositories import code_store, repository_name
 from ..references import Data, machine_name
-from ..runs.source_code import repository_name, without_credentials
+from ..runs.source_code import without_credentials
 
 MODELS = "mlflow-models"
 REGISTRY = "mlflow-registry"
+EXPERIMENTS = "mlflow-experiments"
 ARTIFACTS = "mlflow-artifacts"
 DATASETS = "mlflow-datasets"
 DEFAULT_EXPERIMENT = "Default"
@@ -40,7 +43,10 @@ COMMIT, REPOSITORY, BRANCH, SOURCE, PARENT, USER, RUN_NAME = (
     "mlflow.runName",
 )
 CONTEXT = "mlflow.data.context"
-NOT_TAGS = frozenset((PARENT, RUN_NAME, LINK_TAG, "mlflow.log-model.history", "mlflow.loggedArtifacts"))
+LINKED_PROMPTS = "mlflow.linkedPrompts"
+IS_PROMPT, PROMPT_TEXT = "mlflow.prompt.is_prompt", "mlflow.prompt.text"
+_OF_PROMPTS = ("mlflow.prompt.", "_mlflow_")
+NOT_TAGS = frozenset((PARENT, RUN_NAME, LINK_TAG, LINKED_PROMPTS, "mlflow.log-model.history", "mlflow.loggedArtifacts"))
 """Tags of runs that are no remarks: said otherwise, or of MLflow's own use."""
 
 FAILED = {"FAILED": "failed", "KILLED": "failed", "FINISHED": "finished"}
@@ -111,6 +117,36 @@ def model_version(store: str, name: str, version: Any, facts: Optional[Mapping[s
 def alias(store: str, name: str, alias: str, state: str) -> Data:
     """What an alias (or stage) of a registered model points to; each time that it is set is a state."""
     return Data(f"{name}@{alias}", store, "model", None, state)
+
+
+def is_prompt(tags: Optional[Mapping[str, Any]]) -> bool:
+    """Whether what has these tags in a registry is a prompt; MLflow keeps prompts among the registered models."""
+    return (tags or {}).get(IS_PROMPT) == "true"
+
+
+def prompt(store: str, name: str, version: Any, tags: Optional[Mapping[str, Any]] = None) -> Data:
+    """A version of a prompt: data beside the models of a registry. Its text is a fact, where the tags tell it."""
+    text = (tags or {}).get(PROMPT_TEXT)
+    return Data(name, store, None, {"template": text} if text else None, str(version))
+
+
+def remarks_of_prompt(tags: Mapping[str, Any]) -> Dict[str, Any]:
+    """The tags of a prompt that are no use of MLflow's own."""
+    return {name: value for name, value in tags.items() if not name.startswith(_OF_PROMPTS)}
+
+
+def linked_prompts(tags: Mapping[str, Any], store: str) -> Dict[str, Data]:
+    """The prompts that a run, or a logged model, used, by name; as its tags say.
+
+    Args:
+        store: of the registry.
+    """
+    try:
+        found = json.loads(tags.get(LINKED_PROMPTS) or "[]")
+    except ValueError:
+        return {}
+    named = [one for one in found if isinstance(one, dict) and "version" in one] if isinstance(found, list) else []
+    return {str(one.get("name")): prompt(store, str(one.get("name")), one["version"]) for one in named}
 
 
 # -- artifacts
@@ -221,4 +257,4 @@ def code(tags: Mapping[str, str]) -> Optional[Data]:
         facts["branch"] = tags[BRANCH]
     if address:
         facts["remote"] = without_credentials(address)
-    return Data(".", f"git:{repository or folder or 'repository'}", "implementation", facts, commit)
+    return Data(".", code_store(repository or folder or "repository"), "implementation", facts, commit)

@@ -1,4 +1,4 @@
-"""What calls of MLflow's model registry say: registrations and aliases, each a task of the registered model's own execution."""
+"""What calls of MLflow's model registry say: registrations and aliases, each a task of the model's own execution."""
 
 from __future__ import annotations
 
@@ -24,13 +24,19 @@ def store_of(registry: Any) -> str:
 
 
 def current_store(uri: Optional[str] = None) -> str:
-    """The name of the registry that a client reads from."""
+    """The name of the registry that a client uses, of a server its own."""
+    asked = calls.request()
+    if asked is not None:
+        return naming.registry_store(asked.host)
     utils = sys.modules.get("mlflow.tracking._model_registry.utils")
     return naming.registry_store(uri or (utils.get_registry_uri() if utils is not None else ""))
 
 
-class _Event(Activity):
-    """Something that was done in a registry, at one moment."""
+class Event(Activity):
+    """Something that was done at one moment with a thing that MLflow keeps: a registered model, a logged model, an experiment.
+
+    It is a task of the thing's own execution; with no name that execution itself.
+    """
 
     def __init__(self, store: str, model: str, name: str = "", number: str = "") -> None:
         super().__init__(name or store)
@@ -61,7 +67,7 @@ class _Event(Activity):
 
 def create_registered_model(registry: Any, model: Any, *_: Any, **__: Any) -> None:
     meta = {"description": model.description, **dict(model.tags or {})}
-    _Event(store_of(registry), model.name).put(_moment(model.creation_timestamp), {}, {}, meta)
+    Event(store_of(registry), model.name).put(_moment(model.creation_timestamp), {}, {}, meta)
 
 
 def create_model_version(registry: Any, version: Any, *_: Any, **__: Any) -> None:
@@ -73,11 +79,14 @@ def copy_model_version(registry: Any, version: Any, src_mv: Any, *_: Any, **__: 
 
 
 def _put_version(registry: Any, version: Any, origin: Optional[Data]) -> None:
-    store = store_of(registry)
+    store, tags = store_of(registry), dict(version.tags or {})
     facts = {"source": version.source, "run_id": version.run_id, "model_id": version.model_id}
     made = naming.model_version(store, version.name, version.version, {k: v for k, v in facts.items() if v})
-    event = _Event(store, version.name, REGISTERS, str(version.version))
-    meta = {"description": version.description, **dict(version.tags or {})}
+    if naming.is_prompt(tags):
+        made = naming.prompt(store, version.name, version.version, tags)
+        tags = naming.remarks_of_prompt(tags)
+    event = Event(store, version.name, REGISTERS, str(version.version))
+    meta = {"description": version.description, **tags}
     used = {"source": origin} if origin is not None else {}
     event.put(_moment(version.creation_timestamp), used, {"version": made}, meta)
     links.tag_version(registry, store, version.name, str(version.version))
@@ -86,6 +95,8 @@ def _put_version(registry: Any, version: Any, origin: Optional[Data]) -> None:
 def _origin(registry: Any, version: Any) -> Optional[Data]:
     """What a version was made of: a logged model, another version, an artifact."""
     source = str(version.source or "")
+    if naming.is_prompt(version.tags):
+        return None
     if version.model_id:
         return naming.logged_model(version.model_id)
     scheme, _, rest = source.partition(":")
@@ -113,25 +124,34 @@ def _of_run(source: str, place: naming.Place) -> Data:
 
 
 def set_registered_model_alias(registry: Any, _: Any, name: str, alias: str, version: Any) -> None:
-    _point(registry, name, alias, str(version))
+    points(registry, name, alias, str(version))
+
+
+def set_prompt_alias(registry: Any, _: Any, name: str, alias: str, version: Any) -> None:
+    points(registry, name, alias, str(version), None)
 
 
 def delete_registered_model_alias(registry: Any, _: Any, name: str, alias: str) -> None:
-    _point(registry, name, alias, None)
+    points(registry, name, alias, None)
 
 
 def transition_model_version_stage(
     registry: Any, _: Any, name: str, version: Any, stage: str, *__: Any, **___: Any
 ) -> None:
-    _point(registry, name, stage, str(version))
+    points(registry, name, stage, str(version))
 
 
-def _point(registry: Any, name: str, alias: str, version: Optional[str]) -> None:
-    """Records that an alias points to a version from now on, or to none."""
+def points(registry: Any, name: str, alias: str, version: Optional[str], meaning: Optional[str] = "model") -> None:
+    """Records that an alias points to a version from now on, or to none.
+
+    Args:
+        meaning: of what has the alias; a prompt has none.
+    """
     store, moment = store_of(registry), time.time_ns() // 1000
-    event = _Event(store, name, POINTS, f"{alias}-{moment}")
-    used = {"version": naming.model_version(store, name, version)} if version else {}
-    event.put(moment, used, {"alias": naming.alias(store, name, alias, f"{version or 'none'}-{moment}")}, {})
+    event = Event(store, name, POINTS, f"{alias}-{moment}")
+    used = {"version": naming.model_version(store, name, version)._replace(meaning=meaning)} if version else {}
+    made = naming.alias(store, name, alias, f"{version or 'none'}-{moment}")._replace(meaning=meaning)
+    event.put(moment, used, {"alias": made}, {})
 
 
 def _moment(milliseconds: Any) -> int:
@@ -145,4 +165,5 @@ HANDLERS: Dict[str, Callable[..., None]] = {
     "set_registered_model_alias": set_registered_model_alias,
     "delete_registered_model_alias": delete_registered_model_alias,
     "transition_model_version_stage": transition_model_version_stage,
+    "set_prompt_alias": set_prompt_alias,
 }

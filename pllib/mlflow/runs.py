@@ -130,19 +130,21 @@ _lock = threading.RLock()
 _experiments: weakref.WeakKeyDictionary[Any, Dict[str, str]] = weakref.WeakKeyDictionary()
 
 
-def learn_experiment(store: Any, identifier: Any, name: Optional[str]) -> None:
-    """Notes an experiment's name; ``None`` when it is no longer known."""
+def learn_experiment(store: Any, identifier: Any, name: str) -> None:
+    """Notes an experiment's name."""
     with _lock:
-        names = _experiments.setdefault(store, {})
-        if name is None:
-            names.pop(str(identifier), None)
-        else:
-            names[str(identifier)] = name
+        _experiments.setdefault(store, {})[str(identifier)] = name
 
 
-def _experiment_name(store: Any, identifier: Any) -> str:
-    found = _experiments.get(store, {}).get(str(identifier))
-    if found is None:
+def known_experiment(store: Any, identifier: Any) -> Optional[str]:
+    """The name that an experiment was last known by here."""
+    return _experiments.get(store, {}).get(str(identifier))
+
+
+def experiment_name(store: Any, identifier: Any) -> str:
+    """The name of an experiment; MLflow is asked for it once, in a server each time: another of its processes may have renamed it."""
+    found = known_experiment(store, identifier)
+    if found is None or in_server():
         found = str(store.get_experiment(identifier).name)
         learn_experiment(store, identifier, found)
     return found
@@ -152,7 +154,7 @@ def learn(store: Any, info: Any) -> MlflowRun:
     """The run that MLflow's information is about."""
     found = _known.get(info.run_id)
     if found is None:
-        made = MlflowRun(_experiment_name(store, info.experiment_id), info.run_id, _session_of(info), _forgotten > 0)
+        made = MlflowRun(experiment_name(store, info.experiment_id), info.run_id, _session_of(info), _forgotten > 0)
         with _lock:
             found = _known.setdefault(info.run_id, made)
             old = _oldest()

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 from ..references import Data, Marked
 from ..runs.execution import HYPERPARAMETER
 from ..runs.logged import record
-from . import links, naming, runs
+from . import links, naming, registry, runs
 
 MOST_MODELS = 10_000
 
@@ -22,10 +22,6 @@ def create_experiment(store: Any, identifier: Any, name: str, *_: Any, **__: Any
 def seen_experiment(store: Any, experiment: Any, *_: Any, **__: Any) -> None:
     if experiment is not None:
         runs.learn_experiment(store, experiment.experiment_id, experiment.name)
-
-
-def rename_experiment(store: Any, _: Any, experiment_id: Any, *__: Any, **___: Any) -> None:
-    runs.learn_experiment(store, experiment_id, None)
 
 
 def seen_run(store: Any, run: Any, *_: Any, **__: Any) -> None:
@@ -60,9 +56,12 @@ def log_batch(
     for metric in metrics or ():
         run.point(metric.key, metric.value, metric.step, metric.timestamp)
     used = {param.key: Marked(naming.parameter(param.value), HYPERPARAMETER) for param in params or ()}
-    meta = runs.remarks({tag.key: tag.value for tag in tags or ()})
+    tagged = {tag.key: tag.value for tag in tags} if tags else {}
+    meta = runs.remarks(tagged) if tagged else {}
     if used or meta:
         record(run, used=used, meta=meta)
+    if naming.LINKED_PROMPTS in tagged:
+        record(run, used=naming.linked_prompts(tagged, registry.current_store()))
 
 
 def log_inputs(store: Any, _: Any, run_id: str, datasets: Any = None, models: Any = None) -> None:
@@ -129,7 +128,6 @@ HANDLERS: Dict[str, Callable[..., None]] = {
     "create_experiment": create_experiment,
     "get_experiment": seen_experiment,
     "get_experiment_by_name": seen_experiment,
-    "rename_experiment": rename_experiment,
     "get_run": seen_run,
     "create_run": create_run,
     "update_run_info": update_run_info,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from typing import Any, NamedTuple, Optional
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-_SCP = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)")
-"""``git@host:path``, as git takes it beside URLs."""
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -34,26 +32,6 @@ def job_of(workflow: str, execution: str) -> Optional[Job]:
     if not colon or not name or not namespace or _UUID.fullmatch(execution) is None:
         return None
     return Job(unquote(namespace), name)
-
-
-def code_store(repository: str) -> Optional[str]:
-    """The store that the code of a git repository lies in: ``git:`` with host and path, no scheme and no credentials.
-
-    Args:
-        repository: its address: a URL, or ``git@host:path``.
-    """
-    scp = _SCP.fullmatch(repository)
-    if scp is not None and "://" not in repository:
-        host, path = scp[1], scp[2]
-    else:
-        try:
-            parts = urlsplit(repository)
-        except ValueError:
-            return None
-        host, path = parts.netloc.rpartition("@")[2], parts.path
-    path = path.strip("/")
-    path = path[: -len(".git")] if path.endswith(".git") else path
-    return f"git:{host}/{path}" if host and path else None
 
 
 METADATA = "openlineage "

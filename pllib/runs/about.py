@@ -11,6 +11,7 @@ from .. import this_process
 from .._boundary import shielded
 from ..activities import Activity
 from ..errors import CaptureError
+from ..provml.repositories import code_store
 from ..references import Data
 from . import background, checksums
 from .logged import record
@@ -62,7 +63,7 @@ def code_used(folder: str) -> Tuple[Dict[str, Data], Optional[str]]:
         state = source_code.code_state(script, folder)
     except source_code.Unknown as error:
         return ({}, str(error)) if script is None else ({"script": _lone_script(script, str(error))}, None)
-    store, version = f"git:{state.repository}", state.version
+    store, version = code_store(state.repository), state.version
     facts = {"commit": state.commit, **state.facts}
     used = {"code": Data(".", store, IMPLEMENTATION, facts, version)}
     if script is not None and state.script is None:

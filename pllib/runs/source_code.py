@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import posixpath
 import sys
 import time
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from ..masking import masked_text
+from ..provml.repositories import repository_name
 
 SECONDS = 10.0
 """What all commands together may take."""
@@ -161,19 +161,6 @@ def without_credentials(address: str) -> str:
     rest = rest.partition("?")[0].partition("#")[0]
     authority, slash, path = rest.partition("/")
     return masked_text(f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}")
-
-
-def repository_name(address: Optional[str]) -> Optional[str]:
-    """What a repository is called in every clone of it: host and path of its remote (``example.org/lab/code``)."""
-    if not address:
-        return None
-    _, sign, rest = address.partition("://")
-    if not sign:
-        host, colon, path = address.partition(":")
-        rest = f"{host}/{path}" if colon and "/" not in host else address
-    name = posixpath.normpath(rest.replace("\\", "/")).strip("/")
-    name = posixpath.basename(name) if name.startswith(".") else name  # a folder, seen from another one
-    return (name[: -len(".git")] if name.endswith(".git") else name).strip("./") or None
 
 
 class _Git:

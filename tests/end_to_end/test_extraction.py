@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,8 @@ from pllib import prov
 from pllib.provml.iris import DEFAULT_BASE as BASE
 from pllib.provml.vocabulary import PROVLAKE
 from pllib.query import Client
-from tests.mlflow_environment import environment
+from tests.integration.postgres import postgres
+from tests.mlflow_environment import CHECKOUT, environment, one_store, tracking_server
 
 SCRIPT = """
 import json, sys
@@ -41,6 +40,8 @@ with mlflow.start_run(run_name="outer", tags={"why": "to see"}) as run:
         mlflow.log_input(mlflow.data.from_numpy(np.arange(4.0), name="numbers"), context="training")
     model = mlflow.pyfunc.log_model(name="mean", python_model=Mean(), registered_model_name=f"{experiment} model",
         pip_requirements=["mlflow"], signature=ModelSignature(inputs=Schema([ColSpec("double", "x")])))
+    mlflow.genai.register_prompt("greeting", template="Hello {{name}}")
+    mlflow.genai.load_prompt("prompts:/greeting/1")
     with mlflow.start_run(nested=True, run_name="inner") as inner:
         mlflow.log_param("seed", 1)
 client = mlflow.MlflowClient()
@@ -136,6 +137,7 @@ def pairs(document: prov.Document, kind: str) -> set[tuple[str | None, ...]]:
     return {each.arguments[:2] for each in document.statements if each.kind == kind}
 
 
+@one_store
 def test_real_mlflow_with_its_code(lab: Any, project: Project) -> None:
     found = extracted(lab, "--repository_path", str(project["code"]), "--mlflow_url", project["url"])
     assert prov.validate(found) == []
@@ -161,7 +163,7 @@ def test_real_mlflow_with_its_code(lab: Any, project: Project) -> None:
     assert (model, run) in pairs(found, "wasGeneratedBy")
     members = {pair[1] for pair in pairs(found, "hadMember") if pair[0] == model}
     assert [each for each in members if each and "/signature/" in each]
-    versions = [pair[0] for pair in pairs(found, "wasGeneratedBy") if pair[1] and pair[1].endswith("/register/1")]
+    versions = [pair[0] for pair in pairs(found, "wasGeneratedBy") if pair[1] and pair[1].endswith("model/register/1")]
     assert len(versions) == 1
     assert [each for each in pairs(found, "used") if each[1] == model and each[0] and each[0].endswith("/register/1")]
     assert [each.id for each in found.statements if each.id and "%40champion/1-" in each.id]
@@ -171,56 +173,17 @@ def test_real_mlflow_with_its_code(lab: Any, project: Project) -> None:
     assert (series["lastStep"], series["minimum"], series["maximum"]) == ({"2"}, {repr(1 / 3)}, {"1.0"})
     assert about(found, f"{run}/odd")["value"] == {"NaN"}
     assert [each.id for each in found.statements if each.id and "notes%20and%20more%2Fx.txt/" in each.id]
+    check_prompt(found, run)
 
 
 @pytest.fixture
 def server(mlflow_python: str, project: Project, free_port: Callable[[], int]) -> Iterator[str]:
     """An MLflow server over the same store."""
-    port = free_port()
-    command = [
-        mlflow_python,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        project["url"],
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
-    with (project["folder"] / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            command,
-            env=environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
-            stdout=log,
-            stderr=log,
-            cwd=project["folder"],
-        )
-    try:
-        until = time.monotonic() + 90
-        while not _is_up(f"http://127.0.0.1:{port}/health"):
-            assert process.poll() is None, (project["folder"] / "server.log").read_text()
-            assert time.monotonic() < until, (project["folder"] / "server.log").read_text()
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        finally:
-            process.kill()
-            process.wait()
+    with tracking_server(mlflow_python, project["folder"], free_port(), project["url"]) as address:
+        yield address
 
 
-def _is_up(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
-
-
+@one_store
 def test_a_server_says_the_same_as_its_database(lab: Any, project: Project, server: str) -> None:
     direct, asked = (extracted(lab, "--mlflow_url", url, "--ids", "mlflow2prov") for url in (project["url"], server))
     assert len(list(asked.statements)) > 100
@@ -228,6 +191,7 @@ def test_a_server_says_the_same_as_its_database(lab: Any, project: Project, serv
     assert left == []  # of deletions, the server does not tell when
 
 
+@one_store
 def test_a_store_of_files(lab: Any, mlflow_python: str, code: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mlruns"
     made = run_script(
@@ -245,6 +209,42 @@ def test_a_store_of_files(lab: Any, mlflow_python: str, code: Path, tmp_path: Pa
     ]
     assert f"{BASE}deletion/workflow/files%20gone" in {each.id for each in found.statements}
     assert prov.validate(found) == []
+    check_prompt(found, run)
+
+
+def test_a_database_that_mlflow_reads(mlflow_python: str, code: Path, tmp_path: Path) -> None:
+    """PostgreSQL, through the package and its client; with prompts, which it lists only when it is asked for them."""
+    with postgres() as server:
+        uri = f"postgresql+psycopg2://postgres@/postgres?host={server.socket}"
+        made = run_script(mlflow_python, tmp_path, "flowers", code, MLFLOW_TRACKING_URI=uri)
+        given = environment(PYTHONPATH=str(CHECKOUT))
+        command = [mlflow_python, "-m", "pllib", "extract", "--mlflow_url", uri, "save", "--output", "o"]
+        done = subprocess.run(command, env=given, cwd=tmp_path, capture_output=True, text=True, timeout=150)
+    assert done.returncode == 0, done.stderr
+    found = prov.read(tmp_path / "o.json")
+    assert prov.validate(found) == []
+    run = f"{BASE}execution/flowers/{made['run']}"
+    assert about(found, run)["status"] == {"finished"}
+    assert about(found, f"{run}/loss")["lastStep"] == {"2"}
+    assert about(found, f"{run}/odd")["value"] == {"NaN"}
+    generated = pairs(found, "wasGeneratedBy")
+    assert [pair for pair in generated if pair[1] == run and pair[0] and "notes%20and%20more" in pair[0]]
+    model = f"{BASE}data/mlflow-models/{made['model']}/{made['model']}"
+    assert (model, run) in generated
+    (task,) = {pair[0] for pair in pairs(found, "used") if pair[1] == model and pair[0] and "/register/1" in pair[0]}
+    assert [pair for pair in generated if pair[1] == task]
+    said = {each.id for each in found.statements}
+    assert f"{BASE}deletion/execution/flowers/{made['inner']}" in said
+    assert f"{BASE}deletion/workflow/flowers%20gone" in said
+    check_prompt(found, run)
+
+
+def check_prompt(found: prov.Document, run: str) -> None:
+    """The prompt that a run loaded is data that it used, with its text, and no model."""
+    (prompt,) = {pair[1] for pair in pairs(found, "used") if pair[0] == run and pair[1] and "/greeting/1" in pair[1]}
+    members = {pair[1] for pair in pairs(found, "hadMember") if pair[0] == prompt}
+    assert [each for each in members if each and "template" in each]
+    assert not [each for each in about(found, prompt)["type"] if each.endswith("Model")]
 
 
 def test_into_the_store_where_it_joins_what_was_captured_live(lab: Any, project: Project) -> None:

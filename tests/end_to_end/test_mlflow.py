@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from pllib import cli
 from tests import mlflow_environment
+from tests.mlflow_environment import one_store
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -66,34 +67,13 @@ def server(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """The address of a tracking server that records."""
-    folder, port = tmp_path_factory.mktemp("server"), free_port()
-    command = [mlflow_python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    where = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "artifacts")]  # fmt: skip
-    given = mlflow_environment.environment(**recording(folder), MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([*command, *where], env=given, cwd=folder, stdout=log, stderr=log)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        until = time.monotonic() + 90
-        while not _answers(address):
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < until, (folder / "log").read_text()
-            time.sleep(0.1)
+    folder = tmp_path_factory.mktemp("server")
+    place = ("--artifacts-destination", str(folder / "artifacts"))
+    store = f"sqlite:///{folder}/mlflow.db"
+    with mlflow_environment.tracking_server(
+        mlflow_python, folder, free_port(), store, *place, **recording(folder)
+    ) as address:
         yield address
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _answers(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/health").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 # -- what the graph says ----------------------------------------------------------------------------------------------
@@ -115,6 +95,7 @@ def _run(lab: Any, run: dict[str, Any], names: dict[str, str]) -> dict[str, Any]
         "sessions": run["sessions"],
         "params": run["parameters"],
         "tags": {name: text for name, text in run["tags"].items() if not name.startswith(("mlflow.", "estimator"))},
+        "tags_of_mlflow": {name: text for name, text in run["tags"].items() if name.startswith("mlflow.")},
         "metrics": points,
         "data": {(one["role"], name) for one in run["datasets"] for name in one["names"]},
         "models": {(one["role"], _kind(one["data"]["store"])) for one in run["models"]},
@@ -171,7 +152,14 @@ def check(found: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 def check_lineage(lab: Any, capsys: pytest.CaptureFixture[str], loaded: bool = True) -> None:
-    """From the alias to commit, data and parameters, and from the version to who loaded it: by SPARQL's rows and by REST, and a command."""
+    """Back from a version to commit, data and parameters, and forth from data to versions and who loaded them: each by three ways."""
+    version = check_by_command(lab, capsys, loaded)
+    check_by_rest(lab, version, loaded)
+    check_by_sparql(lab, version, loaded)
+
+
+def check_by_command(lab: Any, capsys: pytest.CaptureFixture[str], loaded: bool) -> str:
+    """The id of the version in production."""
     given = ["--query-url", lab.services.query_url]
     assert cli.main(["runs", "model", f"flower-{lab.mark}@production", "--json", *given]) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -183,23 +171,44 @@ def check_lineage(lab: Any, capsys: pytest.CaptureFixture[str], loaded: bool = T
     assert {"train"} <= {name for one in run["datasets"] for name in one["names"]}
     assert any(re.fullmatch(r"[0-9a-f]{40}(\+\w+)?", one["data"]["version"]) for one in run["code"])
     assert {one["workflow"] for one in answer["used_by"]} == ({f"flowers-{lab.mark}"} if loaded else set())
-    behind = lab.lineage(answer["id"])
-    assert not behind["ambiguous"]
-    assert all(edge["certain"] for edge in behind["edges"])
-    kinds = [node["type"] for node in behind["nodes"]]
-    assert {"provml:Implementation", "provml:LearningDataset", "provml:LearningHyperparameterValue"} <= set(kinds)
-    data = next(
-        node["id"] for node in behind["nodes"] if node["type"] == "provml:LearningDataset" and node.get("version")
-    )
-    ahead = {node["id"] for node in lab.lineage(data, direction="forward")["nodes"]}
-    assert answer["id"].rpartition("/id/")[2] in ahead
-    users = lab.select(f"""SELECT DISTINCT ?run {{ ?run prov:used ?state .
-        ?state provlake:version "1" ; prov:specializationOf/provlake:key "flower-{lab.mark}" . ?run a provml:LearningProcessExecution }}""")
-    assert len(users) == int(loaded)
     assert cli.main(["runs", "model", f"flower-{lab.mark}/1", *given]) == 0
     assert "train.csv" in capsys.readouterr().out
     assert cli.main(["runs", "model", f"flower-{lab.mark}/7", *given]) != 0
     assert "has no version 7; there are: 1" in capsys.readouterr().err
+    (data,) = {one["id"] for one in run["datasets"] if "train" in one["names"]}
+    assert cli.main(["lineage", data, "--forward", "--type", "Model", *given]) == 0
+    assert f"flower-{lab.mark}@production" in capsys.readouterr().out
+    return str(answer["id"])
+
+
+def check_by_rest(lab: Any, version: str, loaded: bool) -> None:
+    behind = lab.lineage(version)
+    assert not behind["ambiguous"]
+    assert all(edge["certain"] for edge in behind["edges"])
+    kinds = [node["type"] for node in behind["nodes"]]
+    assert {"provml:Implementation", "provml:LearningDataset", "provml:LearningHyperparameterValue"} <= set(kinds)
+    data = [node for node in behind["nodes"] if node["type"] == "provml:LearningDataset" and node.get("version")]
+    ahead = {node["id"] for node in lab.lineage(data[0]["id"], direction="forward")["nodes"]}
+    assert version.rpartition("/id/")[2] in ahead
+    users = lab.lineage(version, direction="forward", depth=1, grain="task")["nodes"]
+    assert len([node for node in users if node["type"] == "provml:LearningProcessExecution"]) == int(loaded)
+
+
+def check_by_sparql(lab: Any, version: str, loaded: bool) -> None:
+    """As docs/how-to/coming-from-mlflow.md has it."""
+    behind = lab.select(f"""SELECT ?run ?what ?of {{ <{version}> prov:wasGeneratedBy/prov:used/prov:wasGeneratedBy ?run .
+        ?run prov:used ?used . ?used a ?what {{ ?used provlake:version ?of }} UNION
+        {{ ?used prov:value ?of ; prov:wasDerivedFrom ?attribute }} }}""")
+    assert len({row["run"] for row in behind}) == 1
+    kinds = {row["what"].rpartition("#")[2] for row in behind}
+    assert {"Implementation", "LearningDataset", "LearningHyperparameterValue"} <= kinds
+    users = lab.select(f"""SELECT DISTINCT ?run {{ ?run prov:used ?state . ?run a provml:LearningProcessExecution .
+        ?state provlake:version "1" ; prov:specializationOf/provlake:key "flower-{lab.mark}" }}""")
+    assert len(users) == int(loaded)
+    descends = lab.select(f"""SELECT DISTINCT ?version {{ ?data a provml:LearningDataset . ?run prov:used ?data .
+        ?logged prov:wasGeneratedBy ?run . ?task prov:used ?logged . ?version prov:wasGeneratedBy ?task ; a provml:Model
+        FILTER(?version = <{version}>) }}""")
+    assert len(descends) == 1
 
 
 @pytest.mark.parametrize("store", ["sqlite", "file"])
@@ -219,6 +228,7 @@ def test_a_script_with_stores_on_its_machine(
     check_lineage(lab, capsys)
 
 
+@one_store
 def test_a_script_and_the_server_it_talks_to_say_it_once(
     lab: Any, mlflow_python: str, recording: Any, plain: Any, server: str, tmp_path: Path, capsys: Any
 ) -> None:
@@ -232,6 +242,7 @@ def test_a_script_and_the_server_it_talks_to_say_it_once(
     assert len(processes) == 1, processes
 
 
+@one_store
 def test_a_server_says_it_of_scripts_that_know_nothing(
     lab: Any, mlflow_python: str, plain: Any, server: str, tmp_path: Path, capsys: Any
 ) -> None:
@@ -287,6 +298,7 @@ print(client.get_model_version(name, "1").tags["pllib.lineage"])
 """
 
 
+@one_store
 def test_resumed_runs_links_copies_and_scripts_that_only_read(
     lab: Any, mlflow_python: str, recording: Any, tmp_path: Path, capsys: Any
 ) -> None:
@@ -315,18 +327,94 @@ def test_resumed_runs_links_copies_and_scripts_that_only_read(
     assert answer["run"]["tags"]["name"] == "first"
 
 
-def test_the_example_is_answered(lab: Any, mlflow_python: str, recording: Any, tmp_path: Path, capsys: Any) -> None:
-    for name in ("train", "score"):
-        done = run_script(mlflow_python, tmp_path, EXAMPLES / f"{name}.py", **recording(tmp_path))
-        assert done.returncode == 0, done.stderr
-    assert "in production" not in done.stdout
-    lab.settle()
-    given = ["--query-url", lab.services.query_url, "--registry", str(tmp_path)]
-    assert cli.main(["runs", "model", "digit-reader@production", *given]) == 0
-    told = capsys.readouterr().out
-    rows = {line.split("  ")[0]: line for line in told.splitlines()}
-    assert {"model", "logged model", "run", "code", "data set", "parameter", "metric", "loaded by"} <= rows.keys(), told
+LIFECYCLE = """
+import os
+import mlflow
+
+mark = os.environ["MARK"]
+experiment = mlflow.set_experiment(f"flowers-{mark}").experiment_id
+client, name = mlflow.MlflowClient(), f"flower-{mark}"
+mlflow.genai.register_prompt(f"greeting-{mark}", template="Hello {{name}}", tags={"by": "ana"})
+
+@mlflow.trace
+def answer(question):
+    return question.upper()
+
+with mlflow.start_run(run_name="kept") as kept:
+    print(mlflow.genai.load_prompt(f"prompts:/greeting-{mark}/1").format(name="you"), answer("a"))
+    mlflow.log_text("weights", "model/weights.txt")
+with mlflow.start_run(run_name="gone") as gone:
+    pass
+mlflow.flush_trace_async_logging()
+client.create_registered_model(name)
+for _ in range(2):
+    client.create_model_version(name, f"{kept.info.artifact_uri}/model", kept.info.run_id)
+client.set_registered_model_alias(name, "live", 2)
+client.rename_registered_model(name, f"{name}-renamed")
+client.delete_model_version(f"{name}-renamed", 1)
+for run in (kept, gone):
+    client.delete_run(run.info.run_id)
+client.restore_run(kept.info.run_id)
+client.rename_experiment(experiment, f"blossoms-{mark}")
+with mlflow.start_run(run_name="later"):
+    mlflow.log_metric("loss", 1.0)
+client.delete_experiment(experiment)
+client.restore_experiment(experiment)
+print(sorted((run.info.run_name, run.info.status) for run in client.search_runs([experiment])))
+"""
+
+
+@one_store
+def test_what_is_deleted_restored_and_renamed_and_prompts(
+    lab: Any, mlflow_python: str, recording: Any, tmp_path: Path, capsys: Any
+) -> None:
+    script = tmp_path / "lifecycle.py"
+    script.write_text(LIFECYCLE)
+    done = run_script(mlflow_python, tmp_path, script, MARK=lab.mark, **recording(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "Hello you A"
+    found = said(lab)
+    assert set(found) == {"kept", "gone"}
+    remarks = {name: {key for key in run["tags_of_mlflow"]} for name, run in found.items()}
+    assert remarks["kept"] >= {"mlflow.deleted", "mlflow.restored"}
+    assert "mlflow.restored" not in remarks["gone"] >= {"mlflow.deleted"}
+    # The prompt is data that the run used; it is no model, and of the trace nothing is said.
+    assert found["kept"]["artifacts"] >= {("used", f"greeting-{lab.mark}"), ("generated", "model/weights.txt")}
+    assert found["kept"]["models"] == set()
+    (prompt,) = (
+        lab.select(f"""SELECT ?text {{ ?state provlake:version "1" ; prov:specializationOf/provlake:key "greeting-{lab.mark}" ;
+        prov:hadMember/prov:value ?text . FILTER NOT EXISTS {{ ?state a provml:Model }} }}""")
+    )
+    assert prompt["text"] == "Hello {{name}}"
+    # Under its new name the model has the lineage that it had; so does its alias.
+    given = ["--query-url", lab.services.query_url]
+    assert cli.main(["runs", "model", f"flower-{lab.mark}-renamed@live", "--json", *given]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["version"], answer["run"]["tags"]["name"], answer["deleted"]) == ("2", "kept", None)
+    assert cli.main(["runs", "model", f"flower-{lab.mark}-renamed/1", *given]) == 0
+    assert re.search(r"^deleted +20\d\d-", capsys.readouterr().out, re.MULTILINE)
+    events = lab.select(f"""SELECT ?task {{ ?task provlake:isPartOf ?of FILTER(CONTAINS(STR(?of), "mlflow-experiments")
+        && CONTAINS(STR(?of), "-{lab.mark}")) }}""")
+    assert sorted(row["task"].split("/")[-2] for row in events) == ["delete", "rename", "restore"]
+    later = lab.get("/v1/runs", experiment=f"blossoms-{lab.mark}").json()["items"]
+    assert [run["tags"]["name"] for run in later] == ["later"]
+
+
+@one_store
+def test_the_example_is_answered(lab: Any, mlflow_python: str, installed_pllib: str) -> None:
+    """What commit, data and parameters the model in production came from, what came of the data, and who loaded it."""
+    data = lab.services.data
+    command = [sys.executable, str(EXAMPLES / "demo.py"), "--python", mlflow_python, "--data", str(data)]
+    given = mlflow_environment.environment(PYTHONPATH=installed_pllib)
+    done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    made, descends, loaded = re.split(r"\$ pllib ", done.stdout)[1:]
+    rows = {line.split("  ")[0]: line for line in made.splitlines()}
+    assert {"model", "logged model", "run", "code", "data set", "parameter", "metric", "loaded by"} <= rows.keys(), made
     assert "C=1.0" in rows["run"]
-    assert "score" in rows["loaded by"]
-    assert re.search(r" [0-9a-f]{40}", rows["code"] + told)
-    assert str(tmp_path / "digits.csv") in told
+    assert re.search(r" [0-9a-f]{40}", rows["code"])
+    assert str(data / "mlflow" / "digits.csv") in rows["data set"]
+    assert "execution/score/" in rows["loaded by"]
+    assert "digit-reader@production" in descends
+    assert len(re.findall("^http", loaded, re.MULTILINE)) == 1
+    assert "<svg" in (data / "mlflow" / "digit-reader.svg").read_text()

@@ -16,7 +16,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pllib.provml import iris
-from pllib.provml.openlineage import Job, code_store, workflow_of
+from pllib.provml.openlineage import Job, workflow_of
+from pllib.provml.repositories import remote_store
 
 from ..errors import RecordError
 from ..plain_values import pure
@@ -271,7 +272,7 @@ def _engine(facet: Json) -> Engine | None:
 
 def _code(facet: Json) -> Code | None:
     """Where a job's code is, when that is in git and the facet names the repository."""
-    store = code_store(_text(facet, "repoUrl") or "") if _text(facet, "type") == "git" else None
+    store = remote_store(_text(facet, "repoUrl") or "") if _text(facet, "type") == "git" else None
     if store is None:
         return None
     found = Code(store, _text(facet, "path") or ".", _text(facet, "version"))

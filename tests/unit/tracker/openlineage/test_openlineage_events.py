@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from manager.documents import decode_document
 from manager.ontology import classes
 from manager.triples import Writer
-from pllib.provml.openlineage import Job, code_store, job_of, without_omitted, workflow_of
+from pllib.provml.openlineage import Job, job_of, without_omitted, workflow_of
 from tests import openlineage_events as night
 from tracker.errors import RecordError
 from tracker.openlineage import conversion
@@ -328,19 +328,3 @@ def test_a_job_is_known_by_its_workflow_and_by_no_other(job: Job) -> None:
 def test_names_that_only_look_alike_are_two_workflows() -> None:
     pairs = [("a:b", "c"), ("a", "b:c"), ("a%3Ab", "c"), ("a", "b"), ("a:", "b"), ("a", ":b")]
     assert len({workflow_of(Job(*pair)) for pair in pairs}) == len(pairs)
-
-
-@pytest.mark.parametrize(
-    ("repository", "store"),
-    [
-        ("git@git.example.org:lab/code.git", "git:git.example.org/lab/code"),
-        ("https://user:secret@git.example.org/lab/code.git", "git:git.example.org/lab/code"),
-        ("https://git.example.org/lab/code/", "git:git.example.org/lab/code"),
-        ("ssh://git@git.example.org:2222/lab/code.git", "git:git.example.org:2222/lab/code"),
-        ("", None),
-        ("nonsense", None),
-        ("https://git.example.org", None),
-    ],
-)
-def test_the_store_of_a_repository_has_no_credentials(repository: str, store: str | None) -> None:
-    assert code_store(repository) == store
