@@ -63,6 +63,7 @@ test-kubernetes:  ## the manifests, also as kustomize builds them (needs Go)
 	$(prepare) test
 	@GOBIN=$(CURDIR)/.venv/bin go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
 	@$(PYTHON) -m pytest tests/integration/test_kubernetes.py $(ARGS)
+
 test-containers:  ## builds the images and runs them with Docker or Podman; without a registry of images: ARGS=--local-bases
 	$(need_python)
 	$(prepare)
@@ -115,5 +116,5 @@ down:  ## stop the services; ARGS="--data DIR" for another folder than ./data
 	@$(BASE_PYTHON) -m deploy down $(ARGS)
 
 clean:  ## remove .venv, caches and builds; data folders stay
-	@rm -rf .venv .venv-torch .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	@rm -rf .venv .venv-torch .venv-mlflow2 .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
