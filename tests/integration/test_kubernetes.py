@@ -309,11 +309,13 @@ def test_what_the_manifests_say_starts_and_works_and_the_scaler_reads_what_waits
                 trust_env=False,
             ).raise_for_status()
         assert lag() == 3
+        assert cluster.get(tracker, address.path, {"Host": address.netloc}).status_code == 401
         stranger = cluster.get(tracker, address.path, {"Host": "evil.example"})
         assert stranger.status_code == 400
         with cluster.fuseki(), cluster.running("pllib-manager"), cluster.running("pllib-query-engine"):
             wait_until(lambda: lag() == 0, "the manager has taken all", log)
             headers = BEARER | {"Host": "pllib-query-engine"}
+            assert cluster.get(8472, "/v1/executions", {"Host": "localhost"}).status_code == 401
             found = cluster.get(8472, "/v1/executions", headers).json()["items"]
             assert len(found) == 3
             assert all(each["iri"].startswith(settings()["PLLIB_BASE"]) for each in found)
