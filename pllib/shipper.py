@@ -24,6 +24,8 @@ LONGEST_ASKED = 600.0
 QUIET_RECORDS = 10
 BUSY_LOOKS = 6
 FULL_BATCH = 2000
+WORTH_RECORDS = 100
+"""For so many records that came during an exchange another one is made at once; fewer go with the next look."""
 
 Json = Any
 
@@ -246,7 +248,7 @@ class Shipper:
 
     @shielded(lambda self, stopping: self._failed("an error of its own", None), always=True)
     def _round(self, stopping: bool) -> None:
-        """Delivers until nothing is left or something fails."""
+        """Delivers until little is left, at the end nothing, or something fails."""
         before = self.delivery.delivered
         try:
             self._source.link_slowly()
@@ -254,6 +256,8 @@ class Shipper:
                 self.delivery.transport.open()
                 while self.delivery.step():
                     if self._stop_at is None:
+                        if self._source.waiting() < WORTH_RECORDS:
+                            break  # else the script and this would go on in turns, with an exchange for every few records
                         breathe()
             if stopping and self._last:
                 self.delivery.post(self._last)
