@@ -148,12 +148,15 @@ def drain(waiting: Path, dump_to: Path | None = None) -> Drained:
         began = time.perf_counter()
         busy["tracker"] = cpu(front)
         while depth(front):
-            time.sleep(0.01)
+            time.sleep(0.05)
         seconds = time.perf_counter() - began
         parts = {"store": back, "manager": between, "tracker": front}
         spent = {name: cpu(server) - busy[name] for name, server in parts.items()}
         if dump_to:
-            with urlopen(Request(back.url + "/store?default", headers={"Accept": NT}), timeout=300) as answer, dump_to.open("wb") as file:
+            with (
+                urlopen(Request(back.url + "/store?default", headers={"Accept": NT}), timeout=300) as answer,
+                dump_to.open("wb") as file,
+            ):
                 shutil.copyfileobj(answer, file)
         return Drained(seconds, count(back) - before, _commits(between) - commits, spent)
 
@@ -161,13 +164,19 @@ def drain(waiting: Path, dump_to: Path | None = None) -> Drained:
 def _commits(server: Server) -> int:
     with urlopen(server.url + "/metrics", timeout=30) as answer:
         text = answer.read().decode()
-    return int(float(next(line for line in text.splitlines() if line.startswith("pllib_manager_store_seconds_count")).split()[-1]))
+    return int(
+        float(
+            next(line for line in text.splitlines() if line.startswith("pllib_manager_store_seconds_count")).split()[-1]
+        )
+    )
 
 
 def load_file(triples: Path) -> float:
     with tempfile.TemporaryDirectory(prefix="pllib-bench-") as folder:
         began = time.perf_counter()
-        subprocess.run(Oxigraph(find_oxigraph()).loading(triples, Path(folder) / "store"), check=True, capture_output=True)
+        subprocess.run(
+            Oxigraph(find_oxigraph()).loading(triples, Path(folder) / "store"), check=True, capture_output=True
+        )
         return time.perf_counter() - began
 
 
@@ -177,7 +186,7 @@ def post_file(triples: Path, size: int = 0) -> float:
     with tempfile.TemporaryDirectory(prefix="pllib-bench-") as folder, store(Path(folder)) as back:
         if size:
             lines = text.splitlines(keepends=True)
-            pieces = [b"".join(lines[start:start+size]) for start in range(0, len(lines), size)]
+            pieces = [b"".join(lines[start : start + size]) for start in range(0, len(lines), size)]
         else:
             pieces = [text]
         began = time.perf_counter()

@@ -1,13 +1,14 @@
 """PROV-ML documents to N-Triples text (docs/reference/rdf-model.md). Pure; no graph objects are built.
 
-Text is made by formatting, since objects cost some ten times as much (docs/decisions/0002-triples-as-text.md). Every
-id is checked before it becomes part of an IRI and every literal is escaped, so no input can break out of its place.
+Text is made by formatting, since objects cost some ten times as much (docs/decisions/0002-triples-as-text.md), and several
+lines at a time, since each piece of text costs more than its length. Every id is checked before it becomes part of an IRI and
+every literal is escaped, so no input can break out of its place; in particular none has a raw line end.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -23,8 +24,9 @@ from .series import check_points, points_literal
 from .statements import StatementWriter
 from .terms import boolean_literal, double_literal, integer_literal, json_literal, literal, text_literal, time_literal
 
-CACHE_SIZE = 100_000
+CACHE_SIZE = 20_000
 MAX_ID = 16_384
+_PLAIN_WITH_BLANKS = b" -./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"
 _PLAIN = re.compile(r"[A-Za-z0-9\-._~/]+").fullmatch
 
 _TYPE = f"<{RDF}type>"
@@ -67,6 +69,20 @@ class _Iris(dict[str, str]):
         found = self[identifier] = f"<{self._base}{identifier}>"
         return found
 
+    def learn(self, identifiers: Sequence[str]) -> None:
+        """Checks many ids by one look at all of them; those of which some have to be looked at closely are left for later."""
+        together = " ".join(identifiers)
+        if together.count(" ") >= len(identifiers) or together.encode(errors="replace").translate(
+            None, _PLAIN_WITH_BLANKS
+        ):
+            return
+        if not all(identifiers) or max(map(len, identifiers)) > MAX_ID:
+            return
+        if len(self) >= CACHE_SIZE:
+            self.clear()
+        base = self._base
+        self.update([(identifier, f"<{base}{identifier}>") for identifier in identifiers])
+
 
 class Writer:
     """Makes the triples of documents under one base. Keeps what repeats between documents: IRIs and class names.
@@ -82,12 +98,17 @@ class Writer:
         self._types = {name: f" {_TYPE} <{expand(name)}> ." for name in classes}
 
     def lines(self, document: Document) -> list[str]:
-        """N-Triples lines, without line ends; some may stand more than once.
+        """N-Triples lines, without line ends; some may stand more than once. Raises as ``blocks``."""
+        return split(self.blocks(document))
+
+    def blocks(self, document: Document) -> list[str]:
+        """N-Triples, one line or several at a time, without the last line end; some lines may stand more than once.
 
         Raises:
             DocumentError: an id, a class or a literal is none; the field says which.
         """
         found: list[str] = []
+        self._iris.learn([each.id for each in document.entities])
         parts: tuple[tuple[str, Iterable[Any], Callable[[Any, list[str]], None]], ...] = (
             ("activities", document.activities, self._activity),
             ("entities", document.entities, self._entity),
@@ -118,9 +139,10 @@ class Writer:
             found.append(subject + self._types[name])
         return subject
 
-    def _links(self, begin: str, targets: list[str], found: list[str]) -> None:
-        for target in targets:
-            found.append(f"{begin} {self._iris[target]} .")  # noqa: PERF401 - most lists hold none or one
+    def _links(self, begin: str, targets: Sequence[str], found: list[str]) -> None:
+        if targets:
+            between = f" .\n{begin} "
+            found.append(f"{begin} {between.join(map(self._iris.__getitem__, targets))} .")
 
     def _activity(self, item: Activity, found: list[str]) -> None:
         subject = self._start(item, found)
@@ -140,7 +162,9 @@ class Writer:
         self._links(f"{subject} {_INFORMED}", item.informedBy, found)
         self._links(f"{subject} {_ASSOCIATED}", item.agents, found)
         self._links(f"{subject} {_USED}", item.used, found)
-        found += [f"{iris[entity]} {_GENERATED} {subject} ." for entity in item.generated]
+        if item.generated:
+            ending = f" {_GENERATED} {subject} ."
+            found.append(f"{ending}\n".join(map(iris.__getitem__, item.generated)) + ending)
         if item.sessionOf is not UNSET or item.within is not UNSET or item.rank is not UNSET:
             self._session(subject, item, found)
         if item.error is not UNSET:
@@ -162,14 +186,19 @@ class Writer:
     def _entity(self, item: Entity, found: list[str]) -> None:
         # By far the most numerous, and most are slim: value and attribute.
         subject = self._start(item, found) if item.types else self._iris[item.id]
-        if item.value is not UNSET:
-            found.append(f"{subject} {_VALUE} {literal(item.value)} .")
-        self._links(f"{subject} {_DERIVED}", item.attributes, found)
+        if item.value is not UNSET and len(item.attributes) == 1:
+            attribute = self._iris[item.attributes[0]]
+            found.append(f"{subject} {_VALUE} {literal(item.value)} .\n{subject} {_DERIVED} {attribute} .")
+        else:
+            if item.value is not UNSET:
+                found.append(f"{subject} {_VALUE} {literal(item.value)} .")
+            self._links(f"{subject} {_DERIVED}", item.attributes, found)
         if item.metadata is not UNSET:
             _objects(subject, {"metadata": item.metadata}, found)
         if item.specializationOf is not UNSET:
             found.append(f"{subject} {_SPECIAL} {self._iris[item.specializationOf]} .")
-        self._links(f"{subject} {_MEMBER}", item.members, found)
+        if item.members:
+            self._links(f"{subject} {_MEMBER}", item.members, found)
         if item.store is not UNSET:
             found.append(f"{subject} {_own('store')} {self._iris[item.store]} .")
         if item.key is not UNSET or item.version is not UNSET or item.path is not UNSET:
@@ -244,7 +273,7 @@ def _field_of(item: msgspec.Struct, identifier: str) -> str:
         value = getattr(item, field, UNSET)
         if value == identifier:
             return field
-        if isinstance(value, list) and identifier in value:
+        if isinstance(value, tuple) and identifier in value:
             return f"{field}[{value.index(identifier)}]"
     return "id"
 
@@ -256,7 +285,12 @@ _FIELDS_OF_IDS = (
 )
 
 
-def join(groups: Iterable[list[str]]) -> tuple[bytes, int]:
-    """N-Triples of several documents, each triple once, and how many there are."""
-    lines = dict.fromkeys(chain.from_iterable(groups))
-    return ("\n".join(lines) + "\n").encode() if lines else b"", len(lines)
+def split(blocks: Sequence[str]) -> list[str]:
+    """The lines of blocks, each by itself."""
+    return "\n".join(blocks).split("\n") if blocks else []
+
+
+def join(groups: Iterable[Iterable[str]]) -> tuple[bytes, int]:
+    """N-Triples of the blocks of several documents, each block once, and how many lines they are."""
+    text = "\n".join([*dict.fromkeys(chain.from_iterable(groups)), ""]).encode()
+    return text, text.count(b"\n")

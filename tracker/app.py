@@ -17,7 +17,7 @@ from edge.listening import LOOPBACK_HOSTS
 from .admin_routes import router as admin_router
 from .answers import add_error_answers
 from .catalogue import Catalogue
-from .dispatch import Dispatcher
+from .dispatch import AT_A_TIME, Dispatcher
 from .draining import Gate
 from .errors import QueueError
 from .intake import Intake
@@ -97,10 +97,12 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _client(settings: Settings) -> httpx.AsyncClient:
+    # Posts beyond this number wait for their turn, so that what the manager holds at a time is bounded.
+    posts = max(settings.partitions, AT_A_TIME)
     return httpx.AsyncClient(
         base_url=settings.manager_url,
-        timeout=httpx.Timeout(settings.post_timeout, connect=5.0),
-        limits=httpx.Limits(max_connections=settings.partitions, max_keepalive_connections=settings.partitions),
+        timeout=httpx.Timeout(settings.post_timeout, connect=5.0, pool=None),
+        limits=httpx.Limits(max_connections=posts, max_keepalive_connections=posts),
         trust_env=False,
     )
 

@@ -131,7 +131,7 @@ def test_every_field_is_in_the_triples(part: str) -> None:
 
 def test_no_field_is_forgotten_here() -> None:
     for field in msgspec.structs.fields(Document):
-        (item,) = typing.get_args(field.type)
+        item, *_ = typing.get_args(field.type)
         if item is Statements:  # of PROV documents: test_manager_statements.py
             continue
         assert {one.name for one in msgspec.structs.fields(item)} == EVERY_FIELD[field.name].keys()
