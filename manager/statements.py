@@ -145,8 +145,6 @@ async def without_held_back(
     Times, states and latest values of what was captured are settled by what was captured. The document itself keeps what
     it says.
     """
-    if not any(document.statements for document in documents):
-        return groups
     lines = (line for document, group in zip(documents, groups, strict=True) if document.statements for line in group)
     held = await _held_back(store, base, lines)
     return [
