@@ -114,13 +114,17 @@ def _add_routes(app: FastAPI) -> None:
     async def take(request: Request) -> Response:
         """Commits a group of PROV-ML documents, all or none. 200 only after the store has committed."""
         parts: Parts = request.app.state.parts
-        raw = documents.decode_group(await read_body(request, MAX_RAW))
-        decoded, groups, errors = _convert(parts.writer, raw)
+        decoded, said, errors = _convert(parts.writer, documents.decode_group(await read_body(request, MAX_RAW)))
         if errors:
             parts.refused.inc(len(errors))
             return answer({"errors": errors}, 422)
-        groups = await statements.without_held_back(parts.store, parts.settings.base, decoded, groups)
-        text, count = triples.join(groups)
+        if any(document.statements for document in decoded):
+            lines = [parts.writer.lines(document) for document in decoded]
+            kept = await statements.without_held_back(parts.store, parts.settings.base, decoded, lines)
+            text, count = triples.join(kept)
+        else:
+            text, count = said.encoded()
+        del said  # others convert theirs while this one waits for the store: what is held then counts
         if not text:  # nothing to commit, but who asks wants to know whether it could be
             await parts.store.ask("ASK {}")
         with parts.loading.time():
@@ -128,9 +132,9 @@ def _add_routes(app: FastAPI) -> None:
             count += await same_states.join(parts.store, parts.settings.base, decoded)
         with parts.settling.time():
             count += await settling.settle(parts.store, parts.settings.base, decoded)
-        parts.documents.inc(len(groups))
+        parts.documents.inc(len(decoded))
         parts.triples.inc(count)
-        return answer({"documents": len(groups), "triples": count})
+        return answer({"documents": len(decoded), "triples": count})
 
     @app.get("/schema/prov-ml-v1.json", tags=["formats"])
     async def schema() -> Response:
@@ -159,19 +163,19 @@ def _add_routes(app: FastAPI) -> None:
 
 def _convert(
     writer: triples.Writer, raw: list[Any]
-) -> tuple[list[documents.Document], list[list[str]], list[dict[str, Any]]]:
-    """The documents, the lines of each, and what is wrong with those that are none."""
+) -> tuple[list[documents.Document], triples.Triples, list[dict[str, Any]]]:
+    """The documents, what they say, and what is wrong with those that are none."""
     decoded: list[documents.Document] = []
-    groups: list[list[str]] = []
+    found = triples.Triples()
     errors: list[dict[str, Any]] = []
     for index, part in enumerate(raw):
         try:
             document = documents.decode_document(part)
-            groups.append(writer.lines(document))
+            writer.write(document, found)
             decoded.append(document)
         except DocumentError as error:
             errors.append({"index": index, "field": error.field, "message": error.message, "fix": error.fix})
-    return decoded, groups, errors
+    return decoded, found, errors
 
 
 def _add_error_answers(app: FastAPI) -> None:

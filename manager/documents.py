@@ -1,7 +1,9 @@
 """PROV-ML JSON, version 1, decoded and checked (``schema/prov-ml-v1.json``). Pure functions.
 
 Decoding is by msgspec, which checks types while it reads; what it cannot say (the form of ids, the names of classes)
-is checked when triples are made, so that every string is looked at once. Fields are called as in the JSON.
+is checked when triples are made, so that every string is looked at once. Fields are called as in the JSON. There are very many
+of these objects and never a cycle of them, so the garbage collector does not look at them, and lists are tuples, of which the
+empty one costs nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ Several = Meta(min_length=1, max_length=1_000)
 Measured = Annotated[int, Meta(ge=-(2**53), le=2**53)] | float | Literal["NaN", "INF", "-INF"]
 
 
-class TypedLiteral(Struct, frozen=True, forbid_unknown_fields=True):
+class TypedLiteral(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A literal whose type JSON has no form for; ``type`` is a name of ``terms.TYPES``."""
 
     type: str
@@ -37,14 +39,14 @@ Scalar = str | int | float | bool
 Value = Scalar | TypedLiteral
 
 
-class Failure(Struct, frozen=True):
+class Failure(Struct, frozen=True, gc=False):
     """Exception type and message of a failed activity."""
 
     type: str
     message: str | UnsetType = UNSET
 
 
-class Points(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Points(Struct, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=True):
     """Points of a series that one producer sent together. ``steps`` and ``times`` are each less the one before.
 
     Fields are in the order of canonical JSON.
@@ -58,19 +60,19 @@ class Points(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     values: Annotated[list[Measured], Several]
 
 
-class Activity(Struct, frozen=True, forbid_unknown_fields=True):
+class Activity(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     id: str
-    types: list[str] = []
+    types: tuple[str, ...] = ()
     plan: str | UnsetType = UNSET
     partOf: str | UnsetType = UNSET
     started: int | UnsetType = UNSET
     ended: int | UnsetType = UNSET
     duration: Seconds | UnsetType = UNSET
     status: Literal["finished", "failed"] | UnsetType = UNSET
-    informedBy: list[str] = []
-    agents: list[str] = []
-    used: list[str] = []
-    generated: list[str] = []
+    informedBy: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    used: tuple[str, ...] = ()
+    generated: tuple[str, ...] = ()
     error: Failure | UnsetType = UNSET
     stdout: str | UnsetType = UNSET
     stderr: str | UnsetType = UNSET
@@ -81,29 +83,29 @@ class Activity(Struct, frozen=True, forbid_unknown_fields=True):
     resumes: bool | UnsetType = UNSET
 
 
-class Entity(Struct, frozen=True, forbid_unknown_fields=True):
+class Entity(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     id: str
-    types: list[str] = []
-    attributes: list[str] = []
+    types: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
     value: Value | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
     specializationOf: str | UnsetType = UNSET
-    members: list[str] = []
+    members: tuple[str, ...] = ()
     store: str | UnsetType = UNSET
     key: str | UnsetType = UNSET
     version: str | UnsetType = UNSET
     path: str | UnsetType = UNSET
     size: int | UnsetType = UNSET
     unit: str | UnsetType = UNSET
-    points: list[Points] = []
+    points: tuple[Points, ...] = ()
 
 
-class Agent(Struct, frozen=True, forbid_unknown_fields=True):
+class Agent(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     id: str
-    types: list[str] = []
+    types: tuple[str, ...] = ()
     label: str | UnsetType = UNSET
-    actedFor: list[str] = []
-    ran: list[str] = []
+    actedFor: tuple[str, ...] = ()
+    ran: tuple[str, ...] = ()
     host: str | UnsetType = UNSET
     pid: int | UnsetType = UNSET
     command: str | UnsetType = UNSET
@@ -112,52 +114,52 @@ class Agent(Struct, frozen=True, forbid_unknown_fields=True):
     lost: dict[str, Any] | UnsetType = UNSET
 
 
-class Plan(Struct, frozen=True, forbid_unknown_fields=True):
+class Plan(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     id: str
-    types: list[str] = []
+    types: tuple[str, ...] = ()
     label: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
-    parts: list[str] = []
-    inputs: list[str] = []
-    outputs: list[str] = []
+    parts: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
     kind: str | UnsetType = UNSET
-    dataSchemas: list[str] = []
-    databaseSchemas: list[str] = []
-    databases: list[str] = []
-    dataStores: list[str] = []
+    dataSchemas: tuple[str, ...] = ()
+    databaseSchemas: tuple[str, ...] = ()
+    databases: tuple[str, ...] = ()
+    dataStores: tuple[str, ...] = ()
     metadata: dict[str, Any] | UnsetType = UNSET
 
 
-class Store(Struct, frozen=True, forbid_unknown_fields=True):
+class Store(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     id: str
-    types: list[str] = []
+    types: tuple[str, ...] = ()
     plan: str | UnsetType = UNSET
     label: str | UnsetType = UNSET
     host: str | UnsetType = UNSET
     kind: str | UnsetType = UNSET
-    members: list[str] = []
-    sameAs: list[str] = []
+    members: tuple[str, ...] = ()
+    sameAs: tuple[str, ...] = ()
 
 
-class Statements(Struct, frozen=True, forbid_unknown_fields=True):
+class Statements(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Statements of a PROV document, each as ``pllib.prov.normal`` encodes it."""
 
     document: str
     count: Annotated[int, Meta(ge=0)]
-    texts: list[str]
+    texts: tuple[str, ...]
     label: str | UnsetType = UNSET
     bundle: str | UnsetType = UNSET
 
 
-class Document(Struct, frozen=True, forbid_unknown_fields=True):
+class Document(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What one batch of records of one workflow execution says."""
 
-    activities: list[Activity] = []
-    entities: list[Entity] = []
-    agents: list[Agent] = []
-    plans: list[Plan] = []
-    stores: list[Store] = []
-    statements: list[Statements] = []
+    activities: tuple[Activity, ...] = ()
+    entities: tuple[Entity, ...] = ()
+    agents: tuple[Agent, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    stores: tuple[Store, ...] = ()
+    statements: tuple[Statements, ...] = ()
 
 
 class _Group(Struct, forbid_unknown_fields=True):

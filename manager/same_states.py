@@ -16,11 +16,10 @@ from pllib.provml.store_names import other_names
 from pllib.provml.vocabulary import PROVLAKE, SPARQL_PREFIXES
 
 from .documents import Document
-from .store import TripleStore
+from .store import TripleStore, for_queries
 
 _SAME = f"<{PROVLAKE}sameStateAs>"
 _DATA, _STORE = "data/", "store/"
-_MOST_IN_ONE_QUERY = 1_000
 
 _STORES = f"{SPARQL_PREFIXES}SELECT ?a ?b WHERE {{ ?a provlake:sameStoreAs ?b }} LIMIT 10000"
 _KNOWN = f"{SPARQL_PREFIXES}SELECT ?a WHERE {{ VALUES ?a {{ %s }} ?a provlake:version ?version }}"
@@ -60,9 +59,8 @@ async def _pairs_of(store: TripleStore, base: str, states: Iterable[str]) -> set
     others = other_names((_name(row["a"], base), _name(row["b"], base)) for row in rows)
     wanted = {base + other: base + state for state in states for other in _spellings(state, others)}
     found: set[tuple[str, str]] = set()
-    names = list(wanted)
-    for start in range(0, len(names), _MOST_IN_ONE_QUERY):
-        values = " ".join(f"<{name}>" for name in names[start : start + _MOST_IN_ONE_QUERY])
+    for some in for_queries(list(wanted)):
+        values = " ".join(f"<{name}>" for name in some)
         found.update((row["a"], wanted[row["a"]]) for row in await store.select(_KNOWN % values))
     return found
 

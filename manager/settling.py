@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -26,14 +26,13 @@ from pllib.provml.vocabulary import PROV, PROVLAKE, SPARQL_PREFIXES, XSD
 
 from .documents import Document
 from .series import extent_of
-from .store import Term, TripleStore
+from .store import Term, TripleStore, for_queries
 from .terms import double_literal, integer_literal, json_literal_of_plain, microseconds, text_literal, time_literal
 
 log = logging.getLogger("manager")
 
 MOST_ROUNDS = 20
 """Readings after which a manager leaves it to those that it competes with."""
-_MOST_IN_ONE_QUERY = 1_000
 
 _STARTED, _ENDED, _VALUE = PROV + "startedAtTime", PROV + "endedAtTime", PROV + "value"
 _DURATION, _STATUS, _RANK, _RESUMES = (PROVLAKE + name for name in ("duration", "status", "rank", "resumes"))
@@ -85,10 +84,10 @@ async def settle(store: TripleStore, base: str, documents: Iterable[Document]) -
     added = 0
     for _ in range(MOST_ROUNDS if executions or extents else 0):
         change = Change()
-        for some in _parts(executions):
+        for some in for_queries(executions):
             rows = await store.terms(_SESSIONS % (" ".join(some), " ".join(some)))
             _settle_sessions(rows, change)
-        for some in _parts([f"<{series}>" for series in extents]):
+        for some in for_queries([f"<{series}>" for series in extents]):
             _settle_series(await store.terms(_SERIES % " ".join(some)), some, extents, change)
         update = change.update()
         if not update:
@@ -116,10 +115,6 @@ def _concerned(base: str, documents: Iterable[Document]) -> tuple[list[str], dic
                 known = extents.get(base + entity.id)
                 extents[base + entity.id] = merged(known, found) if known else found
     return list(executions), extents
-
-
-def _parts(names: list[str]) -> Iterator[list[str]]:
-    return (names[start : start + _MOST_IN_ONE_QUERY] for start in range(0, len(names), _MOST_IN_ONE_QUERY))
 
 
 # -- what is in the store

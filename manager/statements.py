@@ -24,7 +24,7 @@ from pllib.provml.vocabulary import PROV, PROVLAKE, RDF, RDFS
 
 from .documents import Document, Statements
 from .errors import DocumentError
-from .store import TripleStore
+from .store import TripleStore, for_queries
 from .terms import integer_literal, text_literal
 
 CACHE_SIZE = 100_000
@@ -41,7 +41,6 @@ _SETTLED = frozenset(
     )
 )
 """What a resource of our own has one value of."""
-_MOST_IN_ONE_QUERY = 1_000
 _KNOWN = "SELECT ?s ?p WHERE { VALUES (?s ?p) { %s } FILTER EXISTS { ?s ?p ?o } }"
 
 
@@ -146,8 +145,6 @@ async def without_held_back(
     Times, states and latest values of what was captured are settled by what was captured. The document itself keeps what
     it says.
     """
-    if not any(document.statements for document in documents):
-        return groups
     lines = (line for document, group in zip(documents, groups, strict=True) if document.statements for line in group)
     held = await _held_back(store, base, lines)
     return [
@@ -163,11 +160,8 @@ async def _held_back(store: TripleStore, base: str, lines: Iterable[str]) -> set
         if predicate in _SETTLED and subject.startswith(f"<{base}"):
             about.setdefault((subject, predicate), set()).add(line)
     found = {line for several in about.values() for line in sorted(several)[1:]}
-    pairs = list(about)
-    for start in range(0, len(pairs), _MOST_IN_ONE_QUERY):
-        values = " ".join(
-            f"({subject} {predicate})" for subject, predicate in pairs[start : start + _MOST_IN_ONE_QUERY]
-        )
+    for some in for_queries(list(about)):
+        values = " ".join(f"({subject} {predicate})" for subject, predicate in some)
         for row in await store.select(_KNOWN % values):
             found |= about[f"<{row['s']}>", f"<{row['p']}>"]
     return found

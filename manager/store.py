@@ -6,7 +6,8 @@ Oxigraph's bulk loader for large groups, is in ``edge.stores``.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import httpx
 
@@ -16,9 +17,18 @@ from .errors import StoreRejected, StoreUnavailable
 
 BULK_FROM = 2_000
 """Triples from which Oxigraph's bulk loader, which is as atomic, is faster than a transaction."""
+MOST_IN_ONE_QUERY = 1_000
 MAX_TOLD = 500
 NOT_NOW = (401, 403, 404, 405, 408, 425, 429)
 """Answers below 500 that blame the set-up or the moment, not the triples."""
+
+
+T = TypeVar("T")
+
+
+def for_queries(values: Sequence[T]) -> list[Sequence[T]]:
+    """Values in parts of so many as one query asks for at a time."""
+    return [values[begin : begin + MOST_IN_ONE_QUERY] for begin in range(0, len(values), MOST_IN_ONE_QUERY)]
 
 
 class Term(NamedTuple):

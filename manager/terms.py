@@ -11,8 +11,10 @@ import math
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
+import msgspec
 import orjson
 
 from pllib.provml.vocabulary import RDF, XSD
@@ -41,8 +43,13 @@ def text_literal(text: str) -> str:
     return f'"{text}"'
 
 
+_number = msgspec.json.Encoder().encode
+
+
 def double_literal(value: float) -> str:
     """An ``xsd:double``."""
+    if 1e-4 <= value < 1e16 or -1e16 < value <= -1e-4:
+        return f'"{_number(value).decode()}e0{_DOUBLE}'  # what `repr` gives, at an eighth of the cost
     if math.isfinite(value):
         text = repr(value)
         return f'"{text}{_DOUBLE}' if "e" in text else f'"{text}e0{_DOUBLE}'
@@ -72,7 +79,14 @@ def time_literal(microseconds: int, field: str = "time") -> str:
     if not _EARLIEST <= microseconds <= _LATEST:
         told = f"{str(microseconds)[:40]} is no time between the years 1 and 9999"
         raise DocumentError(field, told, "give microseconds since 1970-01-01 UTC")
-    return f'"{(_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")}Z{_TIME}'
+    seconds, fraction = divmod(microseconds, 1_000_000)
+    return f'"{_second(seconds)}.{fraction:06d}Z{_TIME}'
+
+
+@lru_cache(maxsize=1_024)
+def _second(seconds: int) -> str:
+    """A second since 1970 as a date and time: those of a group lie close together."""
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()
 
 
 def microseconds(text: str) -> int:

@@ -1,13 +1,14 @@
 """PROV-ML documents to N-Triples text (docs/reference/rdf-model.md). Pure; no graph objects are built.
 
-Text is made by formatting, since objects cost some ten times as much (docs/decisions/0002-triples-as-text.md). Every
-id is checked before it becomes part of an IRI and every literal is escaped, so no input can break out of its place.
+Text is made by formatting, since objects cost some ten times as much (docs/decisions/0002-triples-as-text.md), and several
+lines at a time, since each piece of text costs more than its length. Every id is checked before it becomes part of an IRI and
+every literal is escaped, so no input can break out of its place; in particular none has a raw line end.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -23,8 +24,9 @@ from .series import check_points, points_literal
 from .statements import StatementWriter
 from .terms import boolean_literal, double_literal, integer_literal, json_literal, literal, text_literal, time_literal
 
-CACHE_SIZE = 100_000
+CACHE_SIZE = 20_000
 MAX_ID = 16_384
+_PLAIN_WITH_BLANKS = b" -./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"
 _PLAIN = re.compile(r"[A-Za-z0-9\-._~/]+").fullmatch
 
 _TYPE = f"<{RDF}type>"
@@ -67,6 +69,53 @@ class _Iris(dict[str, str]):
         found = self[identifier] = f"<{self._base}{identifier}>"
         return found
 
+    def learn(self, identifiers: Sequence[str]) -> None:
+        """Checks many ids by one look at all of them; those of which some have to be looked at closely are left for later."""
+        together = " ".join(identifiers)
+        if together.count(" ") >= len(identifiers) or together.encode(errors="replace").translate(
+            None, _PLAIN_WITH_BLANKS
+        ):
+            return
+        if not all(identifiers) or max(map(len, identifiers)) > MAX_ID:
+            return
+        if len(self) >= CACHE_SIZE:
+            self.clear()
+        base = self._base
+        self.update([(identifier, f"<{base}{identifier}>") for identifier in identifiers])
+
+
+class Triples(list[str]):
+    """N-Triples of documents: lines, and in ``blocks`` several lines as one text, by what they have in common.
+
+    The lines of one key are under no other key and not among the single ones, so that a triple that is said twice is known
+    as such without a look at every line.
+    """
+
+    def __init__(self, lines: Iterable[str] = ()) -> None:
+        super().__init__(lines)
+        self.blocks: dict[str, str] = {}
+
+    def several(self, key: str, block: str) -> None:
+        """Adds lines that are one text. Blocks of one key that differ become single lines, as does all that comes after."""
+        there = self.blocks.setdefault(key, block)
+        if there != block:
+            self += f"{there}\n{block}".split("\n") if there else block.split("\n")
+            self.blocks[key] = ""
+
+    def _texts(self) -> list[str]:
+        """All of it, without the last line end of each text; every line once."""
+        return [*dict.fromkeys(self), *filter(None, self.blocks.values())]
+
+    def lines(self) -> list[str]:
+        """All of it, each line by itself."""
+        texts = self._texts()
+        return "\n".join(texts).split("\n") if texts else []
+
+    def encoded(self) -> tuple[bytes, int]:
+        """The text, and how many triples it is."""
+        text = "\n".join([*self._texts(), ""]).encode()
+        return text, text.count(b"\n")
+
 
 class Writer:
     """Makes the triples of documents under one base. Keeps what repeats between documents: IRIs and class names.
@@ -82,13 +131,19 @@ class Writer:
         self._types = {name: f" {_TYPE} <{expand(name)}> ." for name in classes}
 
     def lines(self, document: Document) -> list[str]:
-        """N-Triples lines, without line ends; some may stand more than once.
+        """N-Triples lines, without line ends, each once. Raises as ``write``."""
+        found = Triples()
+        self.write(document, found)
+        return found.lines()
+
+    def write(self, document: Document, found: Triples) -> None:
+        """Adds what a document says.
 
         Raises:
             DocumentError: an id, a class or a literal is none; the field says which.
         """
-        found: list[str] = []
-        parts: tuple[tuple[str, Iterable[Any], Callable[[Any, list[str]], None]], ...] = (
+        self._iris.learn([each.id for each in document.entities])
+        parts: tuple[tuple[str, Iterable[Any], Callable[[Any, Triples], None]], ...] = (
             ("activities", document.activities, self._activity),
             ("entities", document.entities, self._entity),
             ("agents", document.agents, self._agent),
@@ -106,9 +161,8 @@ class Writer:
                     told = f"{error.args[0][:100]!r} is no identifier"
                     field = f"{name}[{index}].{_field_of(item, error.args[0])}"
                     raise DocumentError(field, told, "percent-encode each of its parts") from error
-        return found
 
-    def _start(self, item: Any, found: list[str]) -> str:
+    def _start(self, item: Any, found: Triples) -> str:
         """The subject of an item, after its types are written."""
         subject = self._iris[item.id]
         for name in item.types:
@@ -118,11 +172,12 @@ class Writer:
             found.append(subject + self._types[name])
         return subject
 
-    def _links(self, begin: str, targets: list[str], found: list[str]) -> None:
-        for target in targets:
-            found.append(f"{begin} {self._iris[target]} .")  # noqa: PERF401 - most lists hold none or one
+    def _links(self, begin: str, targets: Sequence[str], found: Triples) -> None:
+        if targets:
+            between = f" .\n{begin} "
+            found.several(begin, f"{begin} {between.join(map(self._iris.__getitem__, dict.fromkeys(targets)))} .")
 
-    def _activity(self, item: Activity, found: list[str]) -> None:
+    def _activity(self, item: Activity, found: Triples) -> None:
         subject = self._start(item, found)
         iris = self._iris
         if item.plan is not UNSET:
@@ -140,7 +195,9 @@ class Writer:
         self._links(f"{subject} {_INFORMED}", item.informedBy, found)
         self._links(f"{subject} {_ASSOCIATED}", item.agents, found)
         self._links(f"{subject} {_USED}", item.used, found)
-        found += [f"{iris[entity]} {_GENERATED} {subject} ." for entity in item.generated]
+        if item.generated:
+            ending = f" {_GENERATED} {subject} ."
+            found.several(ending, f"{ending}\n".join(map(iris.__getitem__, dict.fromkeys(item.generated))) + ending)
         if item.sessionOf is not UNSET or item.within is not UNSET or item.rank is not UNSET:
             self._session(subject, item, found)
         if item.error is not UNSET:
@@ -148,7 +205,7 @@ class Writer:
         _texts(subject, {"stdout": item.stdout, "stderr": item.stderr}, found)
         _objects(subject, {"metadata": item.metadata}, found)
 
-    def _session(self, subject: str, item: Activity, found: list[str]) -> None:
+    def _session(self, subject: str, item: Activity, found: Triples) -> None:
         """What few activities have: a part in another one, a place in a job, a run around them."""
         if item.sessionOf is not UNSET:
             found.append(f"{subject} {_own('sessionOf')} {self._iris[item.sessionOf]} .")
@@ -159,12 +216,18 @@ class Writer:
         if item.resumes is True:
             found.append(f"{subject} {_own('resumes')} {boolean_literal(True)} .")
 
-    def _entity(self, item: Entity, found: list[str]) -> None:
+    def _entity(self, item: Entity, found: Triples) -> None:
         # By far the most numerous, and most are slim: value and attribute.
         subject = self._start(item, found) if item.types else self._iris[item.id]
-        if item.value is not UNSET:
-            found.append(f"{subject} {_VALUE} {literal(item.value)} .")
-        self._links(f"{subject} {_DERIVED}", item.attributes, found)
+        of = dict.fromkeys(item.attributes)
+        derived = " .\n".join([f"{subject} {_DERIVED} {self._iris[attribute]}" for attribute in of])
+        if item.value is UNSET:
+            if derived:
+                found.several(subject, f"{derived} .")
+        elif derived:
+            found.several(subject, f"{subject} {_VALUE} {literal(item.value)} .\n{derived} .")
+        else:
+            found.several(subject, f"{subject} {_VALUE} {literal(item.value)} .")
         if item.metadata is not UNSET:
             _objects(subject, {"metadata": item.metadata}, found)
         if item.specializationOf is not UNSET:
@@ -179,14 +242,14 @@ class Writer:
         if item.points or item.unit is not UNSET:
             self._series(subject, item, found)
 
-    def _series(self, subject: str, item: Entity, found: list[str]) -> None:
+    def _series(self, subject: str, item: Entity, found: Triples) -> None:
         """A series: one triple for all points that were sent together (docs/reference/rdf-model.md)."""
         _texts(subject, {"unit": item.unit}, found)
         for index, points in enumerate(item.points):
             check_points(points, f"points[{index}]")
             found.append(f"{subject} {_POINTS} {points_literal(points)} .")
 
-    def _agent(self, item: Agent, found: list[str]) -> None:
+    def _agent(self, item: Agent, found: Triples) -> None:
         subject = self._start(item, found)
         _label(subject, item.label, found)
         self._links(f"{subject} {_ACTED_FOR}", item.actedFor, found)
@@ -196,7 +259,7 @@ class Writer:
             found.append(f"{subject} {_own('pid')} {integer_literal(item.pid)} .")
         _objects(subject, {"environment": item.environment, "lost": item.lost}, found)
 
-    def _plan(self, item: Plan, found: list[str]) -> None:
+    def _plan(self, item: Plan, found: Triples) -> None:
         subject = self._start(item, found)
         _label(subject, item.label, found)
         if item.description is not UNSET:
@@ -211,7 +274,7 @@ class Writer:
         self._links(f"{subject} {_own('hasDataStore')}", item.dataStores, found)
         _objects(subject, {"metadata": item.metadata}, found)
 
-    def _store(self, item: Store, found: list[str]) -> None:
+    def _store(self, item: Store, found: Triples) -> None:
         subject = self._start(item, found)
         _label(subject, item.label, found)
         if item.plan is not UNSET:
@@ -244,7 +307,7 @@ def _field_of(item: msgspec.Struct, identifier: str) -> str:
         value = getattr(item, field, UNSET)
         if value == identifier:
             return field
-        if isinstance(value, list) and identifier in value:
+        if isinstance(value, tuple) and identifier in value:
             return f"{field}[{value.index(identifier)}]"
     return "id"
 
@@ -256,7 +319,6 @@ _FIELDS_OF_IDS = (
 )
 
 
-def join(groups: Iterable[list[str]]) -> tuple[bytes, int]:
-    """N-Triples of several documents, each triple once, and how many there are."""
-    lines = dict.fromkeys(chain.from_iterable(groups))
-    return ("\n".join(lines) + "\n").encode() if lines else b"", len(lines)
+def join(groups: Iterable[Iterable[str]]) -> tuple[bytes, int]:
+    """N-Triples of several documents given as lines, each triple once, and how many there are."""
+    return Triples(chain.from_iterable(groups)).encoded()

@@ -18,7 +18,7 @@ from edge.tokens import RequireToken
 from .admin_routes import router as admin_router
 from .answers import add_error_answers
 from .catalogue import Catalogue
-from .dispatch import Dispatcher
+from .dispatch import AT_A_TIME, Dispatcher
 from .draining import Gate
 from .errors import QueueError
 from .intake import Intake
@@ -101,10 +101,12 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _client(settings: Settings) -> httpx.AsyncClient:
-    limits = httpx.Limits(max_connections=settings.partitions, max_keepalive_connections=settings.partitions)
+    # Posts beyond this number wait for their turn, so that what the manager holds at a time is bounded.
+    posts = max(settings.partitions, AT_A_TIME)
+    limits = httpx.Limits(max_connections=posts, max_keepalive_connections=posts)
     return httpx.AsyncClient(
         base_url=settings.manager_url,
-        timeout=httpx.Timeout(settings.post_timeout, connect=5.0),
+        timeout=httpx.Timeout(settings.post_timeout, connect=5.0, pool=None),
         transport=SpreadTransport(httpx.AsyncHTTPTransport(limits=limits, trust_env=False)),
         trust_env=False,
     )

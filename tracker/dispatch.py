@@ -39,6 +39,8 @@ BACKOFF_CAP = 5.0
 RETRY_AFTER_CAP = 300.0
 CLAIM_WAIT = 30.0
 MAX_REASON = 2000
+AT_A_TIME = 2
+"""Groups of a partition on their way at the same time under a backlog: one is converted while the store commits the other."""
 
 _NOT_THE_DOCUMENTS = frozenset((401, 403, 404, 405, 407, 408, 421, 425, 429, 502, 503, 504))
 
@@ -173,21 +175,42 @@ class Dispatcher:
         self._failures = 0
 
     async def run(self) -> None:
-        """Delivers until ``stop``; ends after the post in flight was answered."""
+        """Delivers until ``stop``; ends after the posts in flight were answered.
+
+        What comes while a group is on its way waits and makes the next one. Only behind a group that is as large as groups
+        get, so with more waiting perhaps than one more, does the next one follow at once.
+        """
         stopping = asyncio.ensure_future(self._stopping.wait())
-        while not self._stopping.is_set():
-            claim = asyncio.ensure_future(self._queue.claim(self._partition, *self._group, CLAIM_WAIT))
-            await asyncio.wait((claim, stopping), return_when=asyncio.FIRST_COMPLETED)
-            if not claim.done():
-                claim.cancel()
-                await asyncio.wait((claim,))
-                break
-            try:
-                await self.deliver(claim.result())
-            except QueueUnavailable as error:
-                log.error("the queue does not work: %s", error)
-                await self._pause(self._next_backoff())
+        on_the_way: set[asyncio.Task[None]] = set()
+        async with asyncio.TaskGroup() as deliveries:
+            while not self._stopping.is_set():
+                claim = asyncio.ensure_future(self._queue.claim(self._partition, *self._group, CLAIM_WAIT))
+                await asyncio.wait((claim, stopping), return_when=asyncio.FIRST_COMPLETED)
+                if not claim.done():
+                    claim.cancel()
+                    await asyncio.wait((claim,))
+                    break
+                try:
+                    entries = claim.result()
+                except QueueUnavailable as error:
+                    log.error("the queue does not work: %s", error)
+                    await self._pause(self._next_backoff())
+                    continue
+                on_the_way.add(deliveries.create_task(self.deliver(entries)))
+                on_the_way = await self._until_another_may_follow(entries, on_the_way)
         stopping.cancel()
+
+    async def _until_another_may_follow(
+        self, entries: Sequence[Entry], on_the_way: set[asyncio.Task[None]]
+    ) -> set[asyncio.Task[None]]:
+        """The deliveries that are not done by then."""
+        size = sum(len(entry.body) for entry in entries)
+        full = len(entries) >= self._group[0] or size > self._group[1] // 2
+        if full and len(on_the_way) < AT_A_TIME:
+            return on_the_way
+        when = asyncio.FIRST_COMPLETED if full else asyncio.ALL_COMPLETED
+        _, rest = await asyncio.wait(on_the_way, return_when=when)
+        return rest
 
     def stop(self) -> None:
         """Asks ``run`` to end; what it has claimed and not delivered stays in the queue."""

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from manager.documents import Activity, Document, Entity, Statements, decode_document
 from manager.errors import DocumentError
 from manager.ontology import classes
-from manager.triples import CACHE_SIZE, Writer, join
+from manager.terms import double_literal
+from manager.triples import CACHE_SIZE, Triples, Writer, join
 from pllib.provml.iris import encode
 from pllib.provml.vocabulary import PROV, PROVLAKE, RDF, RDFS
 from tests.provenance import tracked
@@ -131,7 +132,7 @@ def test_every_field_is_in_the_triples(part: str) -> None:
 
 def test_no_field_is_forgotten_here() -> None:
     for field in msgspec.structs.fields(Document):
-        (item,) = typing.get_args(field.type)
+        item, *_ = typing.get_args(field.type)
         if item is Statements:  # of PROV documents: test_manager_statements.py
             continue
         assert {one.name for one in msgspec.structs.fields(item)} == EVERY_FIELD[field.name].keys()
@@ -314,6 +315,35 @@ def test_a_task_of_ten_and_ten_values_is_at_most_fifty_triples() -> None:
     assert len(set(rest)) == len(rest)
     assert not set(rest) - set(tracked.lines(tracked.document(records))), "cut or whole, the same is said"
     assert first
+
+
+def test_lines_that_are_made_together_are_each_there_once_however_they_are_said() -> None:
+    several = {"id": "a", "used": ["x", "y", "x"], "generated": ["z", "z"]}
+    more = {"id": "a", "used": ["y", "w"], "generated": ["z", "v"], "agents": ["p"]}
+    entities = [{"id": "z", "value": 1, "attributes": ["n"]}, {"id": "z", "attributes": ["n", "m", "n"]}]
+    entities += [{"id": "z", "value": 1}, {"id": "z", "value": 1, "attributes": ["n"]}]
+    lines = written({"activities": [several, more, several, more], "entities": entities})
+    assert len(lines) == len(set(lines)) == 3 + 2 + 1 + 3
+    found = Triples()
+    document = decode_document(json.dumps({"activities": [several, more], "entities": entities}).encode())
+    Writer(BASE, classes()).write(document, found)
+    Writer(BASE, classes()).write(document, found)
+    text, count = found.encoded()
+    assert sorted(text.decode().split("\n")[:-1]) == sorted(lines)
+    assert count == len(lines)
+
+
+@pytest.mark.parametrize("bad", ["", "a b", "a\nb", "é", "a" * 16_385, "<"])
+def test_an_id_among_many_is_checked_as_one_alone(bad: str) -> None:
+    with pytest.raises(DocumentError) as raised:
+        written({"entities": [{"id": f"e/{n}", "value": n} for n in range(50)] + [{"id": bad, "value": 1}]})
+    assert raised.value.field == "entities[50].id"
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_doubles_are_written_as_python_writes_them(value: float) -> None:
+    text = repr(value)
+    assert double_literal(value).partition("^^")[0] == f'"{text}"' if "e" in text else f'"{text}e0"'
 
 
 def test_a_triple_that_is_said_twice_is_joined_once() -> None:
