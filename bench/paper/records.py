@@ -33,7 +33,7 @@ class Sent(NamedTuple):
 
 def paper_set(epochs: int = EPOCHS, seed: int = 1) -> Iterator[Sent]:
     """All records of the set, process by process, in the order in which they were sent."""
-    source = random.Random(seed)  # noqa: S311 - the same set for the same seed
+    source = random.Random(seed)
     yield _curation(_Process(source, "curate.py", START))
     at = START + 60_000_000
     for number, slices in enumerate(RANGES):
@@ -80,7 +80,9 @@ class _Process:
         about = {"kind": kind, "wf": wf, **({"id": name} if name else {}), "status": "finished", "elapsed": elapsed}
         return self._record("end", self.at + elapsed, **about, **more)
 
-    def whole(self, wf: str, name: str, elapsed: int, used: Json, generated: Json, stage: str | None = None) -> list[Json]:
+    def whole(
+        self, wf: str, name: str, elapsed: int, used: Json, generated: Json, stage: str | None = None
+    ) -> list[Json]:
         """Begin and end of a task; the next one begins then."""
         more = {"stage": stage} if stage else {}
         found = [self.begin(wf, name, used=used, **more), self.end(wf, name, elapsed, generated=generated)]
@@ -135,7 +137,9 @@ def _learning(process: _Process, number: int, epochs: int) -> Iterator[Sent]:
         yield Sent(process.producer, list(_epoch(process, wf, epoch, loss)))
     elapsed, process.at = process.at - training_began, training_began
     found = _model(number, loss)
-    ending = [process.end(wf, "training/0", elapsed, generated={"model": found, "loss": _value(loss, "evaluation_measure")})]
+    ending = [
+        process.end(wf, "training/0", elapsed, generated={"model": found, "loss": _value(loss, "evaluation_measure")})
+    ]
     process.at += elapsed
     for index, stage in enumerate(("validation", "evaluation"), 1):
         data = _data(f"{RANGES[number % len(RANGES)]}/test.h5", "dataset")
