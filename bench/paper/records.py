@@ -53,7 +53,7 @@ def model(number: int) -> str:
     return f"models/{number}.pt"
 
 
-def _data(key: str, meaning: str | None = None, **facts: Any) -> Json:
+def _data(key: str, meaning: str | None = None, **facts: Json) -> Json:
     found: Json = {"$": "data", "store": STORE, "key": key, "version": "s1-1", "path": f"/data/{key}", "size": len(key)}
     return found | ({"as": meaning} if meaning else {}) | ({"facts": facts} if facts else {})
 
@@ -95,14 +95,14 @@ class _Process:
 
 def _curation(process: _Process) -> Sent:
     wf, began = "curate/c1", process.at
-    facts = {
+    facts: dict[str, Json] = {
         "basin": _value("Central Graben", "domain"),
         "field": _value("F3", "domain"),
         "slices": _value(1200, "domain"),
         "coordinates": _value("54.8,4.8", "domain"),
     }
     records = [*process.first, process.begin(wf, None, "workflow", study="seismic")]
-    records += process.whole(wf, "import/0", 9_000_000, {"raw": _data(RAW)}, {"curated": _data(CURATED, **facts)})
+    records += process.whole(wf, "import/0", 9_000_000, {"raw": _data(RAW)}, {"curated": _data(CURATED, None, **facts)})
     return Sent(process.producer, [*records, _close(process, wf, began)])
 
 
@@ -149,7 +149,10 @@ def _learning(process: _Process, number: int, epochs: int) -> Iterator[Sent]:
 
 
 def _model(number: int, loss: float) -> Json:
-    facts = {"layers": _value(5, "model_hyperparameter"), "final_loss": _value(loss, "evaluation_measure")}
+    facts: dict[str, Json] = {
+        "layers": _value(5, "model_hyperparameter"),
+        "final_loss": _value(loss, "evaluation_measure"),
+    }
     return _data(model(number), "model", **facts)
 
 

@@ -58,4 +58,4 @@ def write(target: BinaryIO, epochs: int = EPOCHS, seed: int = 1, plain: bool = F
 
 if __name__ == "__main__":
     with Path(sys.argv[1]).open("wb") as file:
-        print(write(file, int((sys.argv[2:3] or [EPOCHS])[0]), plain=sys.argv[3:] == ["plain"]), "triples")
+        print(write(file, int((sys.argv[2:3] or [str(EPOCHS)])[0]), plain=sys.argv[3:] == ["plain"]), "triples")
