@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -38,8 +39,10 @@ CLOSES = {"/until-closed", "/broken", "/nothing", "/garbage", "/once"}
 async def with_server(work: Callable[[httpx.AsyncClient, list[str]], Awaitable[None]]) -> None:
     """Runs ``work`` with a client, and the list of what has been asked of the server, a line a connection or request."""
     told: list[str] = []
+    handlers: list[asyncio.Task[None] | None] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.append(asyncio.current_task())
         told.append("connection")
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
@@ -52,6 +55,8 @@ async def with_server(work: Callable[[httpx.AsyncClient, list[str]], Awaitable[N
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -59,6 +64,7 @@ async def with_server(work: Callable[[httpx.AsyncClient, list[str]], Awaitable[N
     async with server, httpx.AsyncClient(transport=transport, base_url=base, timeout=20) as client:
         await work(client, told)
         await transport.aclose()
+        await asyncio.gather(*(each for each in handlers if each is not None))
 
 
 @pytest.mark.parametrize("path", ["/sized", "/chunked", "/interim", "/until-closed"])
