@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -104,6 +105,17 @@ def _stores(parser: argparse.ArgumentParser, file: Optional[Path]) -> Registry:
         parser.error(str(error))
 
 
+def _collect_seldom() -> None:
+    """Fewer rounds of Python's collector of cycles, and none over what is there from the start.
+
+    An answer is made of some hundred thousand objects that hold no cycle; looked through at every 700th, they cost a
+    quarter of the time of a large lineage.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Runs until interrupted; 0 then, 2 for options that cannot be used."""
     parser = _parser()
@@ -121,7 +133,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         token=_token(parser, options.token_file),
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    serve(create_app(settings), options.host, options.port)
+    app = create_app(settings)
+    _collect_seldom()
+    serve(app, options.host, options.port)
     return 0
 
 

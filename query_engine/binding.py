@@ -2,8 +2,9 @@
 
 A query says where a parameter's values go by an empty block, ``VALUES ?name {}``, as often as it needs them (once in
 each sub-query that shall see them). :func:`bind` fills the blocks. As SPARQL an empty block has no solutions, so a
-query that was not bound is valid and answers nothing. Blocks are found among the *tokens* of the text: what looks like
-one inside a string, an IRI or a comment is none.
+query that was not bound is valid and answers nothing. A block ``VALUES (?name ?number) {}`` also gets the number of
+each value, from 0: by it an answer can tell the value in few bytes. Blocks are found among the *tokens* of the text:
+what looks like one inside a string, an IRI or a comment is none.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Iterable, Mapping, Optional, Sequence, TypeVar, Union
+from typing import Any, Iterable, Mapping, NamedTuple, Optional, Sequence, TypeVar, Union
 
 from pllib.prov.model import LANGUAGE
 from pllib.provml.vocabulary import RDF, XSD
@@ -150,20 +151,22 @@ def bind(query: str, bindings: Mapping[str, Binding]) -> str:
         BadTerm: a name that the query has no block for, or a value that RDF has no term for.
     """
     blocks = _blocks(query)
-    unknown = set(bindings) - {name for name, _ in blocks}
+    unknown = set(bindings) - {block.name for block in blocks}
     if unknown:
         raise BadTerm(f"the query has no block VALUES ?{min(unknown)} {{}}", field=min(unknown))
     parts, position = [], 0
-    for name, inside in blocks:
+    for name, inside, numbered in blocks:
         if name in bindings:
-            parts += [query[position:inside], _terms(bindings[name])]
+            terms = _terms(bindings[name])
+            told = (f"({term} {number})" for number, term in enumerate(terms)) if numbered else terms
+            parts += [query[position:inside], " ".join(told)]
             position = inside
     return "".join([*parts, query[position:]])
 
 
 def parameters(query: str) -> frozenset[str]:
     """Names of the parameters that a query has blocks for."""
-    return frozenset(name for name, _ in _blocks(query))
+    return frozenset(block.name for block in _blocks(query))
 
 
 def slices(values: Sequence[T], size: int) -> list[Sequence[T]]:
@@ -171,14 +174,22 @@ def slices(values: Sequence[T], size: int) -> list[Sequence[T]]:
     return [values[begin : begin + size] for begin in range(0, len(values), size)]
 
 
+class _Block(NamedTuple):
+    """An empty block: its name, the offset of its inside, and whether values are numbered in it."""
+
+    name: str
+    inside: int
+    numbered: bool
+
+
 @lru_cache(maxsize=512)
-def _blocks(query: str) -> tuple[tuple[str, int], ...]:
-    """Name of each empty block, and the offset of its inside."""
+def _blocks(query: str) -> tuple[_Block, ...]:
     found, window = [], list[Token]()
     for token in tokens(query):
-        window = [*window[-3:], token]
-        if _is_block(window):
-            found.append((window[1].text[1:], token.start))
+        window = [*window[-6:], token]
+        plain, numbered = window[-4:], _is_numbered(window)
+        if numbered or _is_block(plain):
+            found.append(_Block(window[2 if numbered else -3].text[1:], token.start, numbered))
     return tuple(found)
 
 
@@ -188,6 +199,12 @@ def _is_block(window: list[Token]) -> bool:
     return window[0].text.upper() == "VALUES" and window[1].kind == "variable"
 
 
-def _terms(binding: Binding) -> str:
+def _is_numbered(window: list[Token]) -> bool:
+    if len(window) < 7 or [window[each].text for each in (1, 4, 5, 6)] != ["(", ")", "{", "}"]:
+        return False
+    return window[0].text.upper() == "VALUES" and window[2].kind == window[3].kind == "variable"
+
+
+def _terms(binding: Binding) -> list[str]:
     values: Iterable[Any] = binding if isinstance(binding, (list, tuple, set, frozenset)) else (binding,)
-    return " ".join(str(value if isinstance(value, (Iri, Literal, Unbound)) else Literal.of(value)) for value in values)
+    return [str(value if isinstance(value, (Iri, Literal, Unbound)) else Literal.of(value)) for value in values]

@@ -41,11 +41,33 @@ MAX_AMBIGUOUS = 1000
 _NONE: dict[str, None] = {}
 
 
-class Cells(NamedTuple):
-    """A class and the value of an entity, as the store's tables write them (:mod:`query_engine.tables`)."""
+class Said:
+    """What the graph says of resources themselves: their classes and facts, as cells of tables (:mod:`query_engine.tables`).
 
-    type: str
-    value: str
+    Attributes:
+        types: cells of the classes of each resource that was looked up, perhaps none.
+        facts: property to resource to cell; of several the first in order of text, of ``LAST`` the last.
+    """
+
+    __slots__ = ("facts", "types")
+    LAST = "ended"
+
+    def __init__(self) -> None:
+        self.types: dict[str, tuple[str, ...]] = {}
+        self.facts: defaultdict[str, dict[str, str]] = defaultdict(dict)
+
+    def is_a(self, resource: str, cell: str) -> None:
+        """Adds a class."""
+        types = self.types.get(resource, ())
+        if cell not in types:
+            self.types[resource] = (*types, cell)
+
+    def add(self, property_: str, resource: str, cell: str) -> None:
+        """Adds a fact."""
+        known = self.facts[property_]
+        before = known.get(resource)
+        if before is None or (cell > before) == (property_ == self.LAST):
+            known[resource] = cell
 
 
 @dataclass(slots=True)
@@ -68,8 +90,8 @@ class Known:
     """States of data that somebody wrote and nobody saw; they have no version."""
     loaded: set[str] = field(default_factory=set)
     """Activities whose surroundings are known."""
-    values: dict[str, dict[Cells, None]] = field(default_factory=dict)
-    """What was learnt of entities by the way."""
+    said: Said = field(default_factory=Said)
+    """What was learnt of activities and entities by the way."""
 
     def add_use(self, activity: str, entity: str) -> None:
         self.used.add(activity, entity)
@@ -86,9 +108,6 @@ class Known:
     def add_derivation(self, entity: str, source: str) -> None:
         self.sources.add(entity, source)
         self.derived.add(source, entity)
-
-    def add_value(self, entity: str, type_: str, value: str) -> None:
-        self.values.setdefault(entity, {})[Cells(type_, value)] = None
 
     def add_specialization(self, special: str, general: str) -> None:
         self.general.add(special, general)
@@ -122,7 +141,7 @@ def origin(known: Known, user: Optional[str], entity: str) -> Origin:
 
     What an activity generates itself cannot be what it used, so ``user`` is never among the answers.
     """
-    own = tuple(islice(_sources(known, [entity], user), MAX_CANDIDATES))
+    own = tuple([Source(entity, each) for each in known.generators.of(entity) if each != user][:MAX_CANDIDATES])
     stateless = entity in known.references or entity in known.special
     if own and not stateless:
         return Origin(own)
@@ -190,7 +209,8 @@ class Lineage:
     def edge(self, start: str, end: str, relation: str, certain: bool = True) -> None:
         """Adds an edge; one that is certain for any reason is certain."""
         edge = Edge(start, end, relation)
-        self.edges[edge] = self.edges.get(edge, False) or certain
+        if not self.edges.setdefault(edge, certain) and certain:
+            self.edges[edge] = True
 
 
 class Walk:
@@ -272,8 +292,9 @@ class Walk:
     def _follow(self, user: Optional[str], entity: str, depth: int) -> None:
         """From a used entity to the activity that generated it, and to what it was derived from."""
         self._follow_generation(user, entity, depth)
-        for source, steps in self._derivations(entity, self.known.sources):
-            self._follow_generation(None, source, steps)
+        if entity in self.known.sources:
+            for source, steps in self._derivations(entity, self.known.sources):
+                self._follow_generation(None, source, steps)
 
     def _derivations(self, entity: str, related: Ids) -> Iterator[tuple[str, int]]:
         """Entities that derivations lead to, each once, with its depth; a derivation is one step."""
@@ -295,19 +316,22 @@ class Walk:
 
     def _follow_generation(self, user: Optional[str], entity: str, depth: int) -> None:
         found = origin(self.known, user, entity)
-        self._note(user, entity, found)
+        if found.candidates:
+            self._note(user, entity, found)
         if not self._within(depth):
             return
         for source in found.sources:
-            self._join(entity, source.entity, depth, found.certain)
+            if source.entity != entity:
+                self._join(entity, source.entity, depth, found.certain)
             self._reach(source.activity, depth)
             self.answer.edge(source.entity, source.activity, GENERATED, found.certain)
 
     def _follow_uses(self, activity: Optional[str], entity: str, depth: int) -> None:
         """From an entity that ``activity`` generated (``None``: a start) to what used it, and used what derived from it."""
         self._follow_own_uses(activity, entity, depth)
-        for derived, steps in self._derivations(entity, self.known.derived):
-            self._follow_own_uses(None, derived, steps)
+        if entity in self.known.derived:
+            for derived, steps in self._derivations(entity, self.known.derived):
+                self._follow_own_uses(None, derived, steps)
 
     def _follow_own_uses(self, activity: Optional[str], entity: str, depth: int) -> None:
         for used in self._usable(entity):

@@ -5,23 +5,40 @@ from __future__ import annotations
 import asyncio
 import re
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple, Optional, Sequence
 
 from pllib.provml.vocabulary import PROVLAKE, SPARQL_PREFIXES
 from query_engine.binding import Iri, slices
-from query_engine.lineage import Known, Lineage
+from query_engine.lineage import Known, Lineage, Said
 from query_engine.names import Names, plain, short
 from query_engine.store import StoreClient
 from query_engine.tables import table, value
 
 CHUNK = 1000
+_PLAIN = re.compile(r"[A-Za-z0-9\-._~]+").fullmatch
 _SERIES = f"<{PROVLAKE}Series>"
-_ACTIVITIES = """
+
+
+class _Query(NamedTuple):
+    """Selects resources (``?x``), their types, and facts."""
+
+    text: str
+    facts: tuple[str, ...]
+
+
+_ACTIVITIES = _Query(
+    """
 SELECT ?x ?type ?started ?ended ?seconds ?status WHERE {
   VALUES ?x {} OPTIONAL { ?x a ?type } OPTIONAL { ?x prov:startedAtTime ?started }
   OPTIONAL { ?x prov:endedAtTime ?ended } OPTIONAL { ?x provlake:duration ?seconds }
-  OPTIONAL { ?x provlake:status ?status } }"""
-_ENTITIES = "SELECT ?x ?type ?value WHERE { VALUES ?x {} OPTIONAL { ?x prov:value ?value } OPTIONAL { ?x a ?type } }"
+  OPTIONAL { ?x provlake:status ?status } }""",
+    ("started", "ended", "seconds", "status"),
+)
+_ENTITIES = _Query(
+    "SELECT ?x ?type ?value WHERE { VALUES ?x {} OPTIONAL { ?x prov:value ?value } OPTIONAL { ?x a ?type } }",
+    ("value",),
+)
 
 
 class Parts(NamedTuple):
@@ -44,9 +61,16 @@ def parts(identifier: str) -> Parts:
     if ":" in identifier:  # an IRI that is not ours
         return Parts(re.split("[/#:]", identifier.rstrip("/#:"))[-1])
     pieces = identifier.split("/")
-    head, *rest = map(plain, pieces) if "%" in identifier else pieces
-    if head == "execution" and len(rest) in (2, 3, 4, 5):
-        label = rest[0] if len(rest) == 2 else rest[-1] if len(rest) in (3, 5) else rest[2]
+    if "%" in identifier:
+        pieces = list(map(plain, pieces))
+    if len(pieces) == 6 and pieces[0] == "execution":  # a value, as most nodes are
+        return Parts(pieces[5], pieces[1], pieces[2])
+    return _parts(pieces[0], pieces[1:])
+
+
+def _parts(head: str, rest: list[str]) -> Parts:
+    if head == "execution" and len(rest) in (2, 3, 4):
+        label = rest[0] if len(rest) == 2 else rest[2]
         return Parts(label, rest[0], rest[1], rest[3] if len(rest) == 4 else None)
     if head == "value" and len(rest) == 4:
         return Parts(rest[2], rest[0], rest[1])
@@ -58,14 +82,23 @@ def parts(identifier: str) -> Parts:
 
 
 class Ids(dict[str, str]):
-    """The id of each IRI, reckoned once."""
+    """The id of each IRI, reckoned once; of what lies under the same resource, only the last segment is looked at."""
 
     def __init__(self, names: Names) -> None:
         super().__init__()
         self._names = names
+        self._own: dict[str, bool] = {}
 
     def __missing__(self, iri: str) -> str:
-        self[iri] = identifier = self._names.id(iri)
+        above, _, last = iri.rpartition("/")
+        if not _PLAIN(last):
+            identifier = self._names.id(iri)
+        else:
+            own = self._own.get(above)
+            if own is None:
+                own = self._own[above] = self._names.own(iri)
+            identifier = iri[len(self._names.base) :] if own else iri
+        self[iri] = identifier
         return identifier
 
 
@@ -94,96 +127,86 @@ class Nodes:
             known: what the walk has learnt by the way, which is not asked for again.
             classes: full IRIs; only nodes that are of one of them. ``None``: all.
         """
-        said: dict[str, _Said] = {}
-        activities = [iri for iri, kind in found.kinds.items() if kind == "activity"]
-        asked = []
-        for entity in (iri for iri, kind in found.kinds.items() if kind == "entity"):
-            # A generated value and the equal-value entity it is a special case of have one value (identity rule 5).
-            same = next((each for each in (entity, *known.general.of(entity)) if each in known.values), None)
-            if same is None or (same != entity and self._is_data(entity)):
-                asked.append(entity)
-                continue
-            if same not in said:
-                said[same] = about = _Said()
-                for cells in known.values[same]:
-                    about.add(cells.type, value=cells.value)
-            said[entity] = said[same]
-        rows, more = await asyncio.gather(self._rows(_ACTIVITIES, 6, activities), self._rows(_ENTITIES, 3, asked))
-        for resource, class_, started, ended, seconds, status in rows:
-            about = said.setdefault(resource[1:-1], _Said())
-            about.add(class_, started=started, ended=ended, seconds=seconds, status=status)
-        for resource, class_, text in more:
-            said.setdefault(resource[1:-1], _Said()).add(class_, value=text)
+        said = known.said
+        same = {iri: self._alike(iri, known) for iri, kind in found.kinds.items() if kind == "entity"}
+        activities = [iri for iri, kind in found.kinds.items() if kind == "activity" and iri not in said.types]
+        asked = [iri for iri, other in same.items() if other not in said.types]
+        await asyncio.gather(self._ask(_ACTIVITIES, said, activities), self._ask(_ENTITIES, said, asked))
         nodes = [
-            self._node(iri, found, said.get(iri) or _Said())
-            for iri in found.depths
-            if classes is None or (iri in said and said[iri].is_one_of(classes))
+            self._activity(iri, depth, said)
+            if found.kinds[iri] == "activity"
+            else self._entity(iri, depth, said, same[iri])
+            for iri, depth in found.depths.items()
+            if classes is None or any(cell[1:-1] in classes for cell in said.types[same.get(iri, iri)])
         ]
-        return sorted(nodes, key=lambda node: int(node["depth"]))
+        return sorted(nodes, key=itemgetter("depth"))
+
+    def _alike(self, entity: str, known: Known) -> str:
+        """A resource of which the same is said: a generated value and the equal-value entity it is a special case of have one
+        value (identity rule 5)."""
+        if entity in known.said.types or self._is_data(entity):
+            return entity
+        return next((each for each in known.general.of(entity) if each in known.said.types), entity)
 
     def _is_data(self, entity: str) -> bool:
-        return parts(self._ids[entity]).is_data
+        identifier = self._ids[entity]
+        return identifier.startswith("data/") and parts(identifier).is_data
 
-    async def _rows(self, query: str, width: int, iris: Sequence[str]) -> list[Sequence[str]]:
-        found = await asyncio.gather(*(self._chunk(query, width, chunk) for chunk in slices(iris, CHUNK)))
-        return [row for rows in found for row in rows]
+    async def _ask(self, query: _Query, said: Said, iris: Sequence[str]) -> None:
+        """Adds what the graph says of resources to what is known."""
+        said.types.update(dict.fromkeys(iris, ()))
+        found = await asyncio.gather(*(self._chunk(query, chunk) for chunk in slices(iris, CHUNK)))
+        for resource, type_, *cells in (row for rows in found for row in rows):
+            iri = resource[1:-1]
+            if type_:
+                said.is_a(iri, type_)
+            for name, cell in zip(query.facts, cells, strict=True):
+                if cell:
+                    said.add(name, iri, cell)
 
-    async def _chunk(self, query: str, width: int, iris: Sequence[str]) -> list[Sequence[str]]:
+    async def _chunk(self, query: _Query, iris: Sequence[str]) -> list[Sequence[str]]:
         async with self._turns:
-            return await table(self._store, SPARQL_PREFIXES + query, width, x=[Iri(iri) for iri in iris])
+            text = SPARQL_PREFIXES + query.text
+            return await table(self._store, text, len(query.facts) + 2, x=[Iri(iri) for iri in iris])
 
-    def _node(self, iri: str, found: Lineage, said: _Said) -> dict[str, Any]:
+    def _activity(self, iri: str, depth: int, said: Said) -> dict[str, Any]:
         identifier = self._ids[iri]
-        about = parts(identifier)
+        about, facts = parts(identifier), said.facts
+        return {
+            "id": identifier,
+            "iri": iri,
+            "kind": "activity",
+            "type": _best(said.types[iri]),
+            "label": about.label,
+            "depth": depth,
+            "workflow": about.workflow,
+            "execution": about.execution,
+            "started": value(facts["started"].get(iri, "")),
+            "ended": value(facts["ended"].get(iri, "")),
+            "seconds": value(facts["seconds"].get(iri, "")),
+            "status": value(facts["status"].get(iri, "")),
+        }
+
+    def _entity(self, iri: str, depth: int, said: Said, same: str) -> dict[str, Any]:
+        identifier = self._ids[iri]
+        about, types = parts(identifier), said.types[same]
         node: dict[str, Any] = {
             "id": identifier,
             "iri": iri,
-            "kind": found.kinds[iri],
-            "type": _best(tuple(said.types)),
+            "kind": "entity",
+            "type": _best(types),
             "label": about.label,
-            "depth": found.depths[iri],
+            "depth": depth,
             "workflow": about.workflow,
             "execution": about.execution,
         }
-        if node["kind"] == "activity":
-            node |= {
-                "started": said.one("started"),
-                "ended": said.one("ended", last=True),
-                "seconds": said.one("seconds"),
-                "status": said.one("status"),
-            }
-        elif about.is_data:
+        if about.is_data:
             node |= {"value": about.label, "store": about.store, "version": about.version}
-        else:
-            node["value"] = said.one("value")
-            if _SERIES in said.types:
-                node["points"] = f"/v1/series/{identifier}"
+            return node
+        node["value"] = value(said.facts["value"].get(same, ""))
+        if _SERIES in types:
+            node["points"] = f"/v1/series/{identifier}"
         return node
-
-
-class _Said:
-    """What the graph says of one resource: its classes and other facts, as cells of a table."""
-
-    __slots__ = ("_facts", "types")
-
-    def __init__(self) -> None:
-        self.types: dict[str, None] = {}
-        self._facts: dict[str, list[str]] = {}
-
-    def add(self, kind: str, **facts: str) -> None:
-        if kind:
-            self.types[kind] = None
-        for name, cell in facts.items():
-            if cell:
-                self._facts.setdefault(name, []).append(cell)
-
-    def is_one_of(self, classes: frozenset[str]) -> bool:
-        return any(cell[1:-1] in classes for cell in self.types)
-
-    def one(self, name: str, last: bool = False) -> Any:
-        """The value of a fact; the first in order of text (or the last) when there are several."""
-        cells = self._facts.get(name)
-        return value((max if last else min)(cells)) if cells else None
 
 
 @lru_cache(maxsize=256)

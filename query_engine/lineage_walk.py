@@ -1,17 +1,17 @@
 """Walking through the store: what lineage must know is looked up level by level, so that cost follows the answer.
 
 A lineage that goes deep (a thousand tasks in a chain) would take as many round trips. So when it has not ended after
-:data:`PATIENCE` levels, one property path gathers all activities that lie behind the start by exact links, and their
-surroundings are looked up at once; if it still goes on, a second path takes in what uses may mean, too. That is too
-much where links are ambiguous, and harmless: a path only tells what to look up early, the walk decides what belongs to
-the answer.
+:data:`PATIENCE` levels, one property path gathers all activities that lie behind the start by what tasks handed on to each
+other, and their surroundings are looked up at once; if it still goes on, a second path takes in all exact links, and a third
+what uses may mean, too. That is too much where links are ambiguous, and harmless: a path only tells what to look up early,
+the walk decides what belongs to the answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Callable, Collection, Iterable, NamedTuple, Sequence
+from typing import Callable, Collection, NamedTuple, Sequence
 
 from pllib.provml.vocabulary import SPARQL_PREFIXES
 from query_engine import lineage_derivations
@@ -19,6 +19,7 @@ from query_engine.aliases import Aliases
 from query_engine.binding import Iri, slices
 from query_engine.errors import QueryTimeout
 from query_engine.lineage import Direction, Known, Walk
+from query_engine.lineage_learning import AROUND, KEYS, WIDTH, Learnt
 from query_engine.store import StoreClient
 from query_engine.tables import iri, table, value
 
@@ -29,24 +30,9 @@ ENTITIES = 1000
 """Entities a query."""
 PARALLEL = 4
 MAX_ROWS = 200_000
+MAX_STATEMENTS = 600_000
+"""Rows about the activities of one query and what they used or generated, a row a property."""
 MAX_PATH = 20_000
-_ENTITY, _KEY, _TYPE = 2, 4, 6  # columns of _BACKWARD and _FORWARD
-
-_BACKWARD = """
-SELECT ?a ?b ?e ?r ?key ?g ?type ?value WHERE {
-  { VALUES ?a {} ?a prov:used ?e
-    OPTIONAL { ?e prov:wasGeneratedBy ?g } OPTIONAL { ?e prov:specializationOf ?r } OPTIONAL { ?e provlake:key ?key }
-    OPTIONAL { ?e a ?type } OPTIONAL { ?e prov:value ?value } }
-  UNION { VALUES ?a {} ?a prov:wasInformedBy ?b }
-}"""
-_FORWARD = """
-SELECT ?a ?b ?e ?r ?key ?u ?type ?value WHERE {
-  { VALUES ?a {} ?e prov:wasGeneratedBy ?a
-    OPTIONAL { ?u prov:used ?e } OPTIONAL { ?e prov:specializationOf ?r }
-    BIND(COALESCE(?r, ?e) AS ?whole) OPTIONAL { ?whole provlake:key ?key }
-    OPTIONAL { ?e a ?type } OPTIONAL { ?e prov:value ?value } }
-  UNION { VALUES ?a {} ?b prov:wasInformedBy ?a }
-}"""
 # Generations of the special forms of an entity that has no generation of its own, or no state.
 _SPECIAL = """
 SELECT ?e ?x ?u ?g ?unseen WHERE { VALUES ?e {} ?x prov:specializationOf ?e . ?x prov:wasGeneratedBy ?g }"""
@@ -79,16 +65,19 @@ SELECT ?a WHERE {
   { SELECT DISTINCT ?a WHERE { VALUES ?start {} ?start (%s)* ?a } }
   ?a prov:startedAtTime ?t
 } LIMIT """
-# The second path of each direction takes in what uses may mean, too. It halts at what was used, since longer steps are
+# The first path of each direction follows what was handed on, task by task: a step costs a tenth of one through values.
+# The third takes in what uses may mean, too. It halts at what was used, since longer steps are
 # made again from each activity: where a thousand used a value that a thousand generated, that is a million steps.
-_PATHS: dict[Direction, tuple[str, str]] = {
+_PATHS: dict[Direction, tuple[str, str, str]] = {
     "backward": (
+        _PATH % "prov:wasInformedBy|prov:wasGeneratedBy",
         _PATH % "prov:wasInformedBy|prov:wasGeneratedBy|prov:used/prov:wasGeneratedBy"
         "|prov:used/prov:specializationOf/prov:wasGeneratedBy",
         _PATH % "prov:wasInformedBy|prov:used|prov:wasGeneratedBy|^prov:specializationOf/prov:wasGeneratedBy"
         "|prov:used/prov:specializationOf/prov:wasGeneratedBy",
     ),
     "forward": (
+        _PATH % "^prov:wasInformedBy|^prov:used",
         _PATH % "^prov:wasInformedBy|^prov:used|^prov:wasGeneratedBy/^prov:used",
         _PATH % "^prov:wasInformedBy|^prov:used|^prov:wasGeneratedBy/^prov:used|prov:specializationOf"
         "|^prov:wasGeneratedBy/prov:specializationOf|^prov:wasGeneratedBy/^prov:specializationOf/^prov:used",
@@ -134,10 +123,16 @@ class Surroundings:
             waited += bool(missing)
             if waited > PATIENCE and paths:
                 waited = 0
-                path = paths.pop(0)
-                missing = list(dict.fromkeys([*missing, *await self._path(path, walk.known, start)]))
+                missing = await self._ahead(paths, walk.known, start, missing)
             walk.answer.truncated |= await self.load(walk.known, missing, direction)
             walk.advance()
+
+    async def _ahead(self, paths: list[str], known: Known, start: str, missing: list[str]) -> list[str]:
+        """What is missing, and what lies beyond it by the first of the paths that leads on; takes the paths that were asked."""
+        found = dict.fromkeys(missing)
+        while paths and len(found) == len(missing):
+            found |= dict.fromkeys(await self._path(paths.pop(0), known, start))
+        return list(found)
 
     async def load(self, known: Known, activities: Sequence[str], direction: Direction) -> bool:
         """Makes activities known; whether there was more than may be looked up."""
@@ -146,11 +141,21 @@ class Surroundings:
         return any(cuts)
 
     async def _load(self, known: Known, activities: Sequence[str], direction: Direction) -> bool:
-        query, learn = (_BACKWARD, _learn_backward) if direction == "backward" else (_FORWARD, _learn_forward)
-        rows = await self._ask(query, 8, "a", activities)
-        cut = await self.entities(known, learn(known, rows), direction)
-        met = dict.fromkeys(iri(row[_ENTITY]) for row in rows if row[_ENTITY])
-        return await self._derivations(known, list(met), direction) or cut or len(rows) >= MAX_ROWS
+        async with self._turns:
+            query = f"{SPARQL_PREFIXES}{AROUND[direction]} LIMIT {MAX_STATEMENTS}"
+            asked = [Iri(each) for each in activities]
+            rows = self._aliases.rows(await table(self._store, query, WIDTH, a=asked))
+        learnt = Learnt(known, activities, rows)
+        unclear = learnt.used() if direction == "backward" else learnt.generated()
+        if direction == "forward":
+            await self._references(known, unclear)
+        cut = await self.entities(known, unclear, direction)
+        return await self._derivations(known, list(learnt.met), direction) or cut or len(rows) >= MAX_STATEMENTS
+
+    async def _references(self, known: Known, entities: Sequence[str]) -> None:
+        """Makes known which entities are data references."""
+        for chunk in slices([each for each in entities if each not in known.references], ENTITIES):
+            known.references.update(iri(row[0]) for row in await self._ask(KEYS, 1, "e", chunk))
 
     async def _derivations(self, known: Known, entities: Sequence[str], direction: Direction) -> bool:
         """Makes known what derivations lead to, and what is around that; whether there was more."""
@@ -220,48 +225,6 @@ class Surroundings:
         """What is said of resources under all names of theirs, told under one."""
         terms = [Iri(spelling) for each in iris for spelling in self._aliases.spellings(each)]
         return self._aliases.rows(await table(self._store, query, width, **{name: terms}))
-
-
-def _learn_backward(known: Known, rows: Iterable[Sequence[str]]) -> list[str]:
-    """Takes in rows; the used entities whose origin is not yet clear."""
-    unclear: dict[str, None] = {}
-    for row in rows:
-        activity, informant, entity, general, _, generator, *_ = map(iri, row)
-        if informant:
-            known.add_information(activity, informant)
-            continue
-        known.add_use(activity, entity)
-        known.add_value(entity, *row[_TYPE:])
-        if generator:
-            known.add_generation(entity, generator)
-        if general:
-            known.add_specialization(entity, general)
-        if row[_KEY] and not general:
-            known.references.add(entity)
-        if entity in known.references or not generator or generator == activity:
-            unclear[entity] = None
-    return list(unclear)
-
-
-def _learn_forward(known: Known, rows: Iterable[Sequence[str]]) -> list[str]:
-    """Takes in rows; the entities that uses of other forms must be looked up for."""
-    forms: dict[str, None] = {}
-    for row in rows:
-        activity, informed, entity, general, _, user, *_ = map(iri, row)
-        if informed:
-            known.add_information(informed, activity)
-            continue
-        known.add_generation(entity, activity)
-        known.add_value(entity, *row[_TYPE:])
-        if user:
-            known.add_use(user, entity)
-        if general:
-            known.add_specialization(entity, general)
-        if row[_KEY]:
-            known.references.add(general or entity)
-        if general or row[_KEY]:
-            forms[general or entity] = None
-    return list(forms)
 
 
 class _Found(NamedTuple):

@@ -13,6 +13,7 @@ from edge.stores import StoreAddress
 from query_engine.binding import Binding, bind
 from query_engine.errors import BadQuery, QueryTimeout, StoreFailed, StoreUnavailable
 from query_engine.terms import Term, term
+from query_engine.transport import Transport
 
 Row = dict[str, Term]
 """One solution: variable name (no ``?``) to term; unbound variables are absent."""
@@ -49,15 +50,12 @@ class StoreClient:
         self._graph_url = address.graph_url
         self._timed_url = address.query_url_within(timeout)
         self.timeout = timeout
-        limits = httpx.Limits(max_connections=32, max_keepalive_connections=16)
         times = httpx.Timeout(timeout, connect=min(timeout, 5.0))
         self._http = httpx.AsyncClient(
             timeout=times,
-            limits=limits,
-            transport=transport,
+            transport=transport or Transport(address.tls()),
             trust_env=False,
             headers=address.headers,
-            verify=address.tls(),
         )
 
     async def select(self, query: str, **bindings: Binding) -> list[Row]:

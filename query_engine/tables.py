@@ -16,6 +16,8 @@ _LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"(?:\^\^<([^>]*)>|@([A-Za-z0-9-]+))?')
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))")
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f"}
 _XSD = "http://www.w3.org/2001/XMLSchema#"
+_NUMBER = re.compile(r"([+-]?[0-9]{1,300})|[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
+"""Integers, and numbers that a float can say."""
 _BARE = (
     (re.compile(r"[+-]?[0-9]+"), _XSD + "integer"),
     (re.compile(r"[+-]?[0-9]*\.[0-9]+"), _XSD + "decimal"),
@@ -53,7 +55,12 @@ def iri(cell: str) -> str:
 @lru_cache(maxsize=4096)
 def value(cell: str) -> Any:
     """What a literal in a cell says, as JSON has it; ``None`` for an unbound one."""
-    return None if not cell else read_term(cell).json
+    if not cell:
+        return None
+    number = _NUMBER.fullmatch(cell)  # most values are numbers; read so, a tenth of the time of a term
+    if number is not None and len(cell) <= 200:
+        return int(cell) if number[1] else float(cell)
+    return read_term(cell).json
 
 
 def read_term(cell: str) -> Term:

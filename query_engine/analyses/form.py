@@ -64,6 +64,25 @@ class Query(Strict):
     text: str = Field(min_length=1, description="A SPARQL SELECT with an empty block `VALUES ?name {}` a parameter.")
 
 
+class Each(Strict):
+    """What an analysis is asked of, one by one: the query is asked for each at the same time, and the answers are put together.
+
+    A store plans a query for a few given resources by going from them; where it must find them first, in a part of the same
+    query, it may go through all that there is.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$", description="The variable; the query has a block for it.")
+    text: str = Field(min_length=1, description="A SPARQL SELECT of this variable, with blocks for parameters.")
+    order: Optional[str] = Field(
+        None, description="The column that the answers are put in order by, the least first; else as they were found."
+    )
+
+    @property
+    def sparql(self) -> str:
+        """The text with the usual prefixes before it."""
+        return SPARQL_PREFIXES + self.text
+
+
 class Analysis(Strict):
     """A named question."""
 
@@ -74,6 +93,7 @@ class Analysis(Strict):
     parameters: list[Parameter] = Field(default_factory=list)
     pivot: Optional[Pivot] = None
     columns: dict[str, str] = Field(default_factory=dict, description="What the columns mean that are always there.")
+    each: Optional[Each] = None
     query: Query
 
     @property
@@ -83,18 +103,28 @@ class Analysis(Strict):
 
     @model_validator(mode="after")
     def _query_fits(self) -> Analysis:
-        try:
-            checked = guard.check(self.sparql)
-            blocks = binding.parameters(self.sparql)
-        except QueryEngineError as error:
-            raise ValueError(f"query.text: {error.message}") from error
-        if checked.form != "SELECT":
-            raise ValueError("query.text: an analysis is a SELECT query")
+        blocks = _blocks("query.text", self.sparql)
+        if self.each is not None:
+            if self.each.name not in blocks:
+                raise ValueError(f"query.text: it has no block VALUES ?{self.each.name} {{}}")
+            blocks = blocks - {self.each.name} | _blocks("each.text", self.each.sparql)
         names = {parameter.name for parameter in self.parameters}
         if names != blocks:
             wrong = ", ".join(sorted(names ^ blocks))
             raise ValueError(f"parameters and empty blocks VALUES ?name {{}} of the query differ in: {wrong}")
         return self
+
+
+def _blocks(field: str, sparql: str) -> frozenset[str]:
+    """Names of the blocks of a query. Raises ``ValueError`` where it may not be asked."""
+    try:
+        checked = guard.check(sparql)
+        blocks = binding.parameters(sparql)
+    except QueryEngineError as error:
+        raise ValueError(f"{field}: {error.message}") from error
+    if checked.form != "SELECT":
+        raise ValueError(f"{field}: an analysis is a SELECT query")
+    return blocks
 
 
 def parse(content: dict[str, Any]) -> Analysis:

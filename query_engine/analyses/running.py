@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import time
@@ -10,15 +11,18 @@ from typing import Any, Optional, Union
 
 from pllib.provml.vocabulary import SPARQL_PREFIXES, XSD
 from query_engine.aliases import Aliases, load
-from query_engine.analyses.form import STORE, Analysis, Parameter, Pivot
-from query_engine.analyses.rows import bounded_rows
-from query_engine.binding import UNBOUND, Iri, Literal, Unbound, bind
+from query_engine.analyses.form import STORE, Analysis, Each, Parameter, Pivot
+from query_engine.analyses.rows import MAX_ROWS, bounded_rows
+from query_engine.binding import UNBOUND, Iri, Literal, Unbound, bind, parameters
 from query_engine.errors import BadParameter, NotFound
 from query_engine.lineage_start import Start, Starts
 from query_engine.names import Names
 from query_engine.store import Row, StoreClient
 
 _OVER_RENAMES = re.compile(r"provlake:sameStateAs\?/|/provlake:sameStateAs\?(?![\w?*+])")
+
+AT_ONCE = 4
+"""Queries of one analysis that the store is asked at the same time."""
 
 Bound = Union[Iri, Literal, Unbound, list[Union[Iri, Literal]]]
 
@@ -55,9 +59,11 @@ class Runner:
                 bound[parameter.name], told[parameter.name] = UNBOUND, None
                 continue
             bound[parameter.name], told[parameter.name] = await self._bind(parameter, value, given.get(STORE), aliases)
-        query = bind(analysis.sparql if aliases else without_renames(analysis.sparql), bound)
+        asked = Asked(self._store, bound, renamed=bool(aliases))
         started = time.monotonic()
-        rows, truncated = await bounded_rows(self._store, query)
+        rows, truncated = await (
+            asked.of_each(analysis, analysis.each) if analysis.each else asked.all(analysis.sparql)
+        )
         elapsed = time.monotonic() - started
         names, table = tabulate(rows, analysis)
         columns = [{"name": name, "description": analysis.columns.get(name, "")} for name in names]
@@ -117,6 +123,45 @@ class Runner:
         except (NotFound, BadParameter) as error:
             field = STORE if error.field == STORE else parameter.name
             raise type(error)(error.message, field=field, fix=error.fix) from error
+
+
+class Asked:
+    """Queries with the same parameters.
+
+    Args:
+        renamed: whether any store has two names.
+    """
+
+    def __init__(self, store: StoreClient, bound: Mapping[str, Bound], renamed: bool) -> None:
+        self._store, self._bound, self._renamed = store, bound, renamed
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def all(self, sparql: str, **more: Bound) -> tuple[list[Row], bool]:
+        """The rows of a query, and whether there are more."""
+        told = {**self._bound, **more}
+        text = sparql if self._renamed else without_renames(sparql)
+        blocks = parameters(text)
+        query = bind(text, {name: value for name, value in told.items() if name in blocks})
+        async with self._turns:
+            return await bounded_rows(self._store, query)
+
+    async def of_each(self, analysis: Analysis, each: Each) -> tuple[list[Row], bool]:
+        """The rows of the query for each of what it is about, and whether there are more."""
+        rows, cut = await self.all(each.sparql)
+        found = list(dict.fromkeys(Iri(row[each.name].value) for row in rows if each.name in row))
+        answers = await asyncio.gather(*(self.all(analysis.sparql, **{each.name: one}) for one in found))
+        parts = [part for part, _ in answers if part]
+        if each.order is not None:
+            parts.sort(key=lambda part: _place(part[0], each.order or ""))
+        together = [row for part in parts for row in part]
+        cut |= any(more for _, more in answers) or len(together) > MAX_ROWS
+        return together[:MAX_ROWS], cut
+
+
+def _place(row: Row, name: str) -> tuple[float, str]:
+    """Where a row stands in the order of a column: numbers by value, before all else."""
+    value = row[name].python if name in row else ""
+    return (value, "") if isinstance(value, (int, float)) else (math.inf, str(value))
 
 
 def without_renames(sparql: str) -> str:
