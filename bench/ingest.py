@@ -343,10 +343,7 @@ def growth(rounds: int = ROUNDS) -> list[Measure]:
     what = "growth: spool → visible on top of {:,} triples"
     asked = "growth: all of one task, in {:,} triples"
     return [
-        *(
-            measure(what.format(n), rates[n], "tasks/s", "≥ 0.7 of the floor", floor, rates[smallest])
-            for n in greater
-        ),
+        *(measure(what.format(n), rates[n], "tasks/s", "≥ 0.7 of the floor", floor, rates[smallest]) for n in greater),
         *(measure(asked.format(n), answers[n], "ms", "flat", floor, answers[smallest]) for n in greater),
     ]
 
