@@ -38,7 +38,7 @@ RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
 
 FROM ${PYTHON_IMAGE} AS service
 COPY --chmod=0555 deploy/containers/service.sh deploy/containers/healthy.py /usr/local/bin/
-RUN mkdir -p /data /secrets/queue /secrets/store && chown -R 10001:10001 /data /secrets && chmod -R 0700 /data /secrets
+RUN mkdir -p /data /secrets/access /secrets/queue /secrets/store && chown -R 10001:10001 /data /secrets && chmod -R 0700 /data /secrets
 ENV PATH=/opt/pllib/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /data
 USER 10001:10001
@@ -70,7 +70,7 @@ COPY deploy /app/deploy
 USER 0:0
 RUN mkdir -p /backups /query && chown 10001:10001 /backups /query && chmod 0700 /backups /query
 USER 10001:10001
-ENTRYPOINT ["python3", "-m", "deploy"]
+ENTRYPOINT ["service.sh", "deploy"]
 
 # --- the work queue's server
 

@@ -28,6 +28,7 @@ CLEAN_ENDS = (0, 143)
 """Exit codes of a stop in order. Java says 143, as if the signal had killed it, after it has ended in order."""
 MEGABYTE = 1_000_000
 AT_SERVICES = ("--tracker-url", "http://tracker:8470", "--store-url", "http://fuseki:3030/pllib")
+TOKEN = "a-token-that-only-this-check-knows"  # noqa: S105  (asked of nothing else)
 _METRIC = "pllib_manager_documents_total"
 _STATUS = """\
 import sys
@@ -185,6 +186,20 @@ def goes_on_when_servers_do_not(stack: Stack) -> None:
     say("the store was away and came back, the queue was killed and came back: all arrived")
 
 
+def asks_for_the_token(stack: Stack) -> None:
+    """With a folder that holds a token, tracker and query engine let in only who sends it."""
+    stack.down()
+    stack.use_token(TOKEN)
+    stack.up()
+    stack.wait_until_healthy()
+    for url in (stack.tracker_url + "/v1/stats", stack.query_url + "/v1/executions"):
+        require(stack.refuses(url), f"{url} wants the token")
+        require(stack.refuses(url, "another-token-of-its-length"), f"{url} wants no other token")
+        require(not stack.refuses(url, TOKEN), f"{url} takes the token")
+    require("queue of the tracker" in stack.tool("queue", *AT_SERVICES[:2]), "the tools send the token")
+    say("with a token, tracker and query engine let in only who sends it")
+
+
 def stops_in_order(stack: Stack) -> None:
     """Each service ends by itself within its time when it is told to."""
     took = {}
@@ -253,6 +268,7 @@ CHECKS = (
     goes_on_when_servers_do_not,
     keeps_data,
     is_backed_up,
+    asks_for_the_token,
     stops_in_order,
     stops_while_it_waits,
 )
@@ -266,6 +282,7 @@ def check(given: argparse.Namespace, folder: Path) -> None:
         "COMPOSE_PROJECT_NAME": project,
         "PLLIB_TRACKER_PORT": str(tracker),
         "PLLIB_QUERY_PORT": str(query),
+        "PLLIB_ACCESS": str(_token_folder(folder)),
     }
     engine = find(given.engine, environment, folder if given.local_bases else None)
     say(f"with {engine.program} and {' '.join(engine.compose)}, as {project}")
@@ -276,6 +293,14 @@ def check(given: argparse.Namespace, folder: Path) -> None:
         build(stack)
         for each in CHECKS:
             each(stack)
+
+
+def _token_folder(folder: Path) -> Path:
+    """A folder that containers may read, with no token in it yet."""
+    folder.chmod(0o755)
+    made = folder / "access"
+    made.mkdir()
+    return made
 
 
 def _free_ports(count: int) -> list[int]:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
 
 from deploy.containers.engine import CHECKOUT, CheckFailed, Engine
 from deploy.processes import wait_until
@@ -70,6 +70,10 @@ class Stack:
         """Starts services, or all; returns when their containers run."""
         scale = ("--scale", f"manager={managers}") if not services or "manager" in services else ()
         self.engine.composed("up", "--detach", *scale, *services, seconds=600)
+
+    def use_token(self, token: str) -> None:
+        """Puts a token where the services look for one when they start."""
+        (self._folder / "access" / "token").write_text(token + "\n", encoding="ascii")
 
     def down(self, *, volumes: bool = False) -> None:
         """Ends all containers and takes them away."""
@@ -147,6 +151,16 @@ class Stack:
             return self.stored() == count
         except (URLError, OSError):
             return False
+
+    def refuses(self, url: str, token: str = "") -> bool:
+        """Whether an address answers 401 to a call with this token, or with none."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            with _open(Request(url, headers=headers), timeout=ANSWER_SECONDS):  # noqa: S310
+                return False
+        except HTTPError as error:
+            with error:
+                return error.code == 401
 
     def get(self, url: str) -> Any:
         """The JSON at an address."""

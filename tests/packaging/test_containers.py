@@ -129,13 +129,19 @@ def test_what_must_last_is_in_volumes_and_only_servers_write_secrets(composed: C
         name: {each["target"]: (each["source"], each.get("read_only", False)) for each in service["volumes"]}
         for name, service in told["services"].items()
     }
+    access = {"/secrets/access": ("access", True)}
     assert mounts == {
         "redis": {"/queue": ("queue", False), "/secrets/queue": ("queue-secret", False)},
         "fuseki": {"/data": ("store", False), "/secrets/store": ("store-secret", False)},
         "manager": {"/secrets/store": ("store-secret", True)},
-        "tracker": {"/data": ("tracker", False), "/secrets/queue": ("queue-secret", True)},
-        "query_engine": {"/data": ("query", False), "/secrets/store": ("store-secret", True)},
-        TOOLS: {"/backups": ("backups", False), "/query": ("query", False), "/secrets/store": ("store-secret", True)},
+        "tracker": {"/data": ("tracker", False), "/secrets/queue": ("queue-secret", True), **access},
+        "query_engine": {"/data": ("query", False), "/secrets/store": ("store-secret", True), **access},
+        TOOLS: {
+            "/backups": ("backups", False),
+            "/query": ("query", False),
+            "/secrets/store": ("store-secret", True),
+            **access,
+        },
     }
     assert {source for each in mounts.values() for source, _ in each.values()} == set(told["volumes"])
 
