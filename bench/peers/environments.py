@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -111,6 +112,7 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
+@functools.cache
 def _base(least: tuple[int, int]) -> str:
     """The path of this Python, or of the first one on this machine that is recent enough."""
     if sys.version_info[:2] >= least:

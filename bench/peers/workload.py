@@ -231,7 +231,7 @@ def _marks(data: bytes) -> set[bytes]:
     found, place = set(), data.find(b"730")
     while place >= 0:
         before, text, after = data[place - 1 : place], data[place : place + 9], data[place + 9 : place + 10]
-        if text.isdigit() and not after.isdigit() and not before.isdigit() and before != b".":
+        if len(text) == 9 and text.isdigit() and not after.isdigit() and not before.isdigit() and before != b".":
             found.add(text)
         place = data.find(b"730", place + 1)
     return found
