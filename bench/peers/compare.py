@@ -21,7 +21,7 @@ from bench.peers import environments, tables
 from bench.peers.child import Child, JobFailed, Place, Places, kept, run, size
 from bench.peers.settings import SETTINGS, Setting
 
-LIMIT = 40.0
+LIMIT = 60.0
 """Seconds that a job may take."""
 LOOPS = {"1 ms": (0.001, 120, 5), "10 ms": (0.01, 20, 5)}
 """Task's duration, tasks of a block, pairs of blocks."""
@@ -34,16 +34,18 @@ class Plan(NamedTuple):
     settings: tuple[Setting, ...]
     rounds: int = 5
     count: int = 4_000
-    seconds: float = 0.12
-    whole: int = 10_000
-    whole_seconds: float = 2.0
+    seconds: float = 0.1
+    whole: int = 5_000
+    whole_seconds: float = 1.0
     kills: int = 1
-    killed: int = 1_000
+    killed: int = 1_050
     threads: tuple[int, ...] = (8,)
-    processes: tuple[int, ...] = (4,)
+    processes: tuple[int, ...] = ()
+    all_closer: bool = False
+    """Whether threads and failing servers are tried with all settings, not only with those that are looked at closer."""
     states: tuple[str, ...] = ("down", "hung")
     trouble: int = 200
-    trouble_seconds: float = 4.0
+    trouble_seconds: float = 3.0
     loops: dict[str, tuple[float, int, int]] = LOOPS
     training: tuple[int, int] = (56, 5)
 
@@ -56,9 +58,11 @@ FULL = Plan(
     whole=100_000,
     whole_seconds=20.0,
     kills=5,
+    all_closer=True,
+    trouble_seconds=10.0,
     threads=(1, 2, 4, 8),
     processes=(1, 2, 4, 8),
-    states=("down", "hung", "slow"),
+    states=("up", "down", "hung", "slow"),
     loops={**LOOPS, **MORE_LOOPS},
     training=(140, 9),
 )
@@ -74,7 +78,7 @@ class Found(NamedTuple):
 
 
 def measures() -> list[Measure]:
-    """The comparison of ``make bench``: some six minutes at rest, and more the first time, when peers are installed."""
+    """The comparison of ``make bench``: some seven minutes at rest, and more the first time, when peers are installed."""
     return tables.measures(compare(CORE))
 
 
@@ -92,7 +96,7 @@ def compare(plan: Plan, pythons: dict[str, str] | None = None) -> Found:
     there = [setting for setting in plan.settings if setting.peer in pythons]
     with Places(pythons) as places:
         session = _Session(found, places)
-        timed = (session.imports, session.costs, session.loops, session.trainings, session.threads, session.processes)
+        timed = (session.costs, session.loops, session.trainings, session.threads, session.processes)
         for step in (*timed, session.wholes, session.kills, session.troubles):
             _tell(step.__name__, partial(step, there))
     return found
@@ -125,13 +129,6 @@ class _Session:
         self._places = places
         self._plan = found.plan
 
-    def imports(self, settings: list[Setting]) -> None:
-        """What each system's import takes, in turn; once a system."""
-        first = {setting.peer: setting for setting in reversed(settings)}
-        for _ in range(self._plan.rounds):
-            for setting in first.values():
-                self._one(setting, "import")
-
     def costs(self, settings: list[Setting]) -> None:
         """A call's cost, all settings in turn, round after round."""
         for _ in range(self._plan.rounds):
@@ -155,7 +152,7 @@ class _Session:
     def threads(self, settings: list[Setting]) -> None:
         """Threads of one process at once."""
         for workers in self._plan.threads:
-            for setting in settings:
+            for setting in self._closer(settings):
                 given = {"workers": workers, "seconds": self._plan.seconds, "rounds": 5, "wait": False}
                 self._one(setting, "threads", f"{workers} threads", **given)
 
@@ -181,9 +178,12 @@ class _Session:
     def troubles(self, settings: list[Setting]) -> None:
         """What a server that goes away or hangs does to a running script."""
         for state in self._plan.states:
-            for setting in settings:
+            for setting in self._closer(settings):
                 if setting.online:
                     self._try(setting, state, partial(self._trouble, setting, state))
+
+    def _closer(self, settings: list[Setting]) -> list[Setting]:
+        return [setting for setting in settings if setting.closer or self._plan.all_closer]
 
     # -- one job
 

@@ -41,8 +41,8 @@ PEERS = {
     "mlflow": Peer(("mlflow", "numpy")),
     "opentelemetry": Peer(("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http", "numpy")),
     "openlineage": Peer(("openlineage-python", "numpy")),
-    # 3.2.8 is written in the syntax of 3.12; it needs PyTorch, some five gigabytes.
-    "yprov4ml": Peer(("yprov4ml", "numpy"), python=(3, 12)),
+    # 3.2.8 is written in the syntax of 3.12; it needs PyTorch, some five gigabytes, and xarray, which it does not ask for.
+    "yprov4ml": Peer(("yprov4ml", "xarray", "numpy"), python=(3, 12)),
 }
 
 

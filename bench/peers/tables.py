@@ -19,6 +19,7 @@ CROWD = "Many at once"
 KILL = "Left after kill -9"
 LOOPS = "Overhead on loops"
 TROUBLE = {
+    "up": "For comparison: the server stays",
     "down": "The server goes away while the script runs",
     "hung": "The server takes all and answers nothing",
     "slow": "The server is 0.2 s late with each piece",
@@ -69,7 +70,7 @@ def _figures(found: Found) -> Iterator[tuple[str, str, str, Make]]:
         yield f"{workers} threads", CROWD, f"{workers} threads", _rate
     for workers in found.plan.processes:
         yield f"{workers} processes", CROWD, f"{workers} processes", _rate
-    yield "import", PRICE, "import", _plain("import", "ms", found, "pllib-memory")
+    yield "cost", PRICE, "import", _import(found)
     yield "whole", PRICE, "memory of 100,000 tasks", _scaled("memory", 0.1, "MB")
     yield "whole", PRICE, "CPU a task, all threads, to the end", _scaled("cpu", 1, "µs")
     yield "whole", PRICE, "tasks a second, to the end", _scaled("rate", 1, "/s")
@@ -104,10 +105,10 @@ def _rate(what: str, answers: Answers) -> Measure:
     return made._replace(note=f"{failed:,} calls raised") if failed else made
 
 
-def _plain(name: str, unit: str, found: Found, beside: str) -> Make:
+def _import(found: Found) -> Make:
     def make(what: str, answers: Answers) -> Measure:
-        floors = [one[name] for one in found.answers.get((beside, "import"), [])]
-        return measure(what, [one[name] for one in answers], unit, "–", "PLLib's", floors or None)
+        floors = [one["import"] for one in found.answers.get(("pllib-memory", "cost"), [])]
+        return measure(what, [one["import"] for one in answers], "ms", "–", "PLLib's import", floors or None)
 
     return make
 

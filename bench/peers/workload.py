@@ -375,12 +375,8 @@ def main(adapter: str, option: str, job: str, given: Values) -> None:
     start = time.perf_counter()
     importlib.import_module(module.IMPORTS)
     imported = time.perf_counter() - start
-    if job == "import":
-        say({"import": imported * 1000})
-        say({"done": True})
-        return
     client = module.Client(option, given["folder"], given["server"])
-    say(JOBS[job](client=client, say=say, **given))
+    say({**JOBS[job](client=client, say=say, **given), "import": imported * 1000})
     if job not in ("whole", "trouble"):
         client.end()
     say({"done": True})

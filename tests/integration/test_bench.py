@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -25,6 +26,7 @@ TINY = {
     "killed": 60,
     "threads": (2,),
     "processes": (2,),
+    "all_closer": True,
     "states": ("down",),
     "trouble": 20,
     "loops": {"1 ms": (0.001, 3, 2)},
@@ -36,7 +38,7 @@ TINY = {
 def cells() -> dict[tuple[str, str, str], Measure]:
     """What a tiny comparison of PLLib's `disk` and of its default online finds, by place in the tables."""
     chosen = tuple(one for one in SETTINGS if one.key in ("pllib-disk", "pllib-process-http"))
-    answers = compare.compare(compare.Plan(chosen, **TINY), {"pllib": compare.sys.executable})
+    answers = compare.compare(compare.Plan(chosen, **TINY), {"pllib": sys.executable})
     assert not answers.failures
     return {one.cell: one for one in tables.measures(answers) if one.cell}
 
