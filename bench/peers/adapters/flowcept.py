@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from workload import marks_in
 
-IMPORTS = "flowcept"
+IMPORTS = "flowcept.instrumentation.flowcept_task"
 SETTINGS = """
 project: {{json_serializer: default, replace_non_json_serializable: {check}, enrich_messages: false, db_flush_mode: {flush},
   dump_buffer: {{enabled: {dump}, path: {folder}/buffer.jsonl}}}}
