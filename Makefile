@@ -14,7 +14,7 @@ STORE_TESTS += $(addprefix --deselect=tests/,\
 	integration/test_runs_rest.py::test_top_runs_is_a_named_analysis_with_a_column_a_parameter \
 	end_to_end/test_seismic.py::test_workflows_that_share_data \
 	end_to_end/test_prov_import.py::test_the_whole_store_goes_into_another)
-.PHONY: help demo demo-mlflow demo-seismic test test-containers test-stores test-kubernetes test-slurm test-torch test-mlflow2 faults check bench up down clean
+.PHONY: help demo demo-mlflow demo-seismic test test-containers test-stores test-kubernetes test-slurm test-torch test-mlflow2 faults check bench bench-paper up down clean
 MAKEFLAGS += --no-print-directory
 
 ARGS ?=
@@ -101,10 +101,15 @@ check:  ## lint, format, types, and which module may import which
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports --no-logo
 
-bench:  ## the measures, as ratios to a stated floor
+bench:  ## every measure beside floors and peers, in a report in bench/results; ARGS are sections (ARGS=--help lists them)
 	$(need_python)
-	$(prepare) demo
-	@if [ -f bench/run.py ]; then $(PYTHON) bench/run.py $(ARGS); else echo "bench/run.py is not there" >&2; exit 2; fi
+	$(prepare) demo test
+	@$(PYTHON) bench/run.py $(ARGS)
+
+bench-paper:  ## the queries of the papers on their synthetic set, ten million triples
+	$(need_python)
+	$(prepare) demo test
+	@$(PYTHON) bench/run.py paper $(ARGS)
 
 up:  ## start the services and watch them; Ctrl-C stops them; ARGS are those of `python -m deploy up`
 	$(need_python)

@@ -16,6 +16,8 @@ import pyshacl
 import pytest
 import rdflib
 
+from bench.peers.compare import Plan, compare
+from bench.peers.settings import SETTINGS
 from pllib import cli
 from pllib.provml.vocabulary import PREFIXES
 from tests.end_to_end import provlake_client
@@ -458,6 +460,18 @@ def test_the_clients_extraction_of_files(lab: Any, run: Run) -> None:
         f'SELECT ?v {{ ?e prov:wasGeneratedBy ?t ; prov:value ?v FILTER(CONTAINS(STR(?t), "csv-{lab.mark}/r/cities_extraction/")) }}'
     )
     assert [json.loads(row["v"]) for row in rows] == [[{"city": "Rio", "people": 6}]]
+
+
+def test_the_bench_does_its_workload_with_the_client(client_python):
+    chosen = tuple(one for one in SETTINGS if one.key in ("provlake-file", "provlake-memory", "provlake-http-bag-http"))
+    plan = Plan(chosen, rounds=1, count=20, seconds=0.1, whole=20, killed=30, threads=(), states=("up",), trouble=5)
+    found = compare(plan._replace(loops={}, all_closer=True), {"provlake": client_python})
+    assert not found.failures
+    left = {key: answers[0]["kept"] for (key, kind), answers in found.answers.items() if kind == "kill"}
+    assert left["provlake-file"] == 30
+    assert left["provlake-memory"] == 0
+    assert found.answers["provlake-http-bag-http", "up"][0]["kept"] == 25
+    assert found.answers["provlake-http-bag-http", "whole"][0]["wire"] > 1000
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,1 @@
+"""One module for each system: how its users capture a task and a point, by its documentation."""
