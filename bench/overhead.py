@@ -18,7 +18,7 @@ from bench.servers import server
 
 ROUNDS = 5
 SECONDS = 1.5
-AIMS = {10: "≤ 1 %", 1: "≤ 5 %"}
+AIMS = {10: 1.0, 1: 5.0}
 
 
 def additions_a_millisecond() -> int:
@@ -53,10 +53,16 @@ def overhead(milliseconds: int, mode: str = "process", url: str | None = None) -
         without, captured = (_run(what, url, turns, tasks) for what in ("off", mode))
         pairs.append({part: 100 * (captured[part] / without[part] - 1) for part in without})
     words = f"capture of tasks of {milliseconds} ms, online, `{mode}`, overhead of"
-    return [
-        measure(f"{words} {part} time", [pair[part] for pair in pairs], "%", AIMS[milliseconds])
+    cpu, wall = (
+        measure(f"{words} {part} time", [pair[part] for pair in pairs], "%", f"≤ {AIMS[milliseconds]} %")
         for part in ("CPU", "wall")
-    ]
+    )
+    return [cpu, wall._replace(reach=f"overhead-{milliseconds}ms", reached=wall.value <= AIMS[milliseconds])]
+
+
+def measures() -> list[Measure]:
+    """Tasks of each length."""
+    return [one for length in AIMS for one in overhead(length)]
 
 
 def _run(mode: str, url: str, turns: int, tasks: int) -> dict[str, float]:
@@ -97,6 +103,6 @@ if __name__ == "__main__":
     if sys.argv[1] == "measure":
         from bench.measures import table
 
-        print(table([one for length in AIMS for one in overhead(length)]))
+        print(table(measures()))
     else:
         print(json.dumps(_one_process(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))))

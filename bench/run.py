@@ -47,11 +47,14 @@ class Section(NamedTuple):
 SECTIONS = {
     "capture": Section("Capture", ("run:capture_measures",)),
     "latency": Section("A call in every state of the tracker", ("run:latency_measures",)),
+    "overhead": Section("Loops of tasks, with capture and without", ("overhead:measures",)),
     "peers": Section("Beside the peers", ("peers.compare:measures",)),
     "ingest": Section("Ingest: from accepted to visible", ("ingest:measures",)),
     "pipeline": Section("Queues and the path to an answer", ("run:pipeline_measures",)),
     "queries": Section("Queries", ("queries:measures",)),
     "paper": Section("The papers' synthetic set", ("paper:measures",), always=False),
+    "growth": Section("Ingest and point queries in a store that grows", ("ingest:growth",), always=False),
+    "stores": Section("Fuseki, and two managers", ("stores:measures",), always=False),
     "peers-full": Section("Beside the peers, the whole matrix", ("peers.compare:full",), always=False),
     "latency-paced": Section(
         "Paced calls in every state of the tracker, and the client's memory in an hour",

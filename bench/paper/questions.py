@@ -27,7 +27,7 @@ ROUNDS = 5
 _MODEL, _SET = {"model": model(0), "store": STORE}, {"dataset": training_set(0), "store": STORE}
 _SLICES = {"attribute": "slices", "value": RANGES[0]}
 QUESTIONS = {"q1": _MODEL, "q2": _MODEL, "q3": _SET, "q4": _SET, "q5": _SLICES, "q6": _SLICES, "q7": _SLICES}
-AIMS = {"q1": "≤ 50 ms", "q5": "≤ 1,000 ms", "q7": "≤ 1,000 ms"}
+AIMS = {"q1": 50, "q5": 1000, "q7": 1000}
 # The papers' building blocks with the classes of PROV-ML, and with names in the plan in their place: minimum of the batch loss.
 _TYPED = """SELECT ?t (MIN(?v) AS ?least) { ?t a provml:TrainingExecution ; prov:used ?set . ?set prov:value "%s" .
   ?e prov:wasInformedBy ?t . ?b prov:wasInformedBy ?e . ?x prov:wasGeneratedBy ?b ; a provml:ModelEvaluation ; prov:value ?v ;
@@ -49,8 +49,10 @@ def ask(at: Served, what: str, rounds: int = ROUNDS) -> list[Measure]:
             if turn:
                 samples.append((time.perf_counter() - began) * 1000)
                 floors.append(float(json.loads(answer)["elapsed_ms"]))
-        aim = AIMS.get(name, "–")
-        found.append(measure(f"{name.upper()}, {what}", samples, "ms", aim, "in the store", floors))
+        bound = AIMS.get(name)
+        aim = "–" if bound is None else f"≤ {bound:,} ms"
+        made = measure(f"{name.upper()}, {what}", samples, "ms", aim, "in the store", floors)
+        found.append(made if bound is None else made._replace(reach="papers", reached=made.value <= bound))
     return found
 
 

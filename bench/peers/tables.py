@@ -190,11 +190,6 @@ def _own_rows(found: Found) -> Iterator[Measure]:
         floors = [one["metric"]["floor"] for one in own]
         point = measure("a point, `process`, p50", [one["metric"]["p50"] for one in own], "µs", "", FLOOR, floors)
         yield point._replace(reach="metric", reached=point.value <= 5)
-    for name, key, bound in (("10 ms", "overhead-10ms", 1.0), ("1 ms", "overhead-1ms", 5.0)):
-        answers = found.answers.get(("pllib-process-http", f"loop {name}"))
-        if answers:
-            made = _overhead("wall")(f"tasks of {name}, wall time", answers)
-            yield made._replace(reach=key, reached=made.value <= bound)
     answers = found.answers.get(("pllib-process", "whole"))
     if answers:
         made = _scaled("memory", 0.1, "MB")("`process`, no tracker", answers)
