@@ -106,10 +106,10 @@ bench:  ## every measure beside floors and peers, in a report in bench/results; 
 	$(prepare) demo test
 	@$(PYTHON) bench/run.py $(ARGS)
 
-bench-paper:  ## the queries of the papers on their synthetic set, ten million triples
+bench-paper:  ## the questions of the papers on their synthetic set, and ingest as a store grows, to ten million triples
 	$(need_python)
 	$(prepare) demo test
-	@$(PYTHON) bench/run.py paper $(ARGS)
+	@$(PYTHON) bench/run.py paper growth $(ARGS)
 
 up:  ## start the services and watch them; Ctrl-C stops them; ARGS are those of `python -m deploy up`
 	$(need_python)
