@@ -39,7 +39,7 @@ SELECT ?n ?e ?p ?o WHERE {{
 SELECT ?n ?e ?p ?o WHERE {{
   {{ VALUES (?a ?n) {{}} ?e prov:wasGeneratedBy ?a OPTIONAL {{ ?e ?q ?o FILTER({_OF_ENTITY}) }} {_SHORT} }}
   UNION {{ VALUES (?a ?n) {{}} ?e prov:wasGeneratedBy ?a . ?o prov:used ?e BIND(prov:used AS ?p) }}
-  UNION {{ VALUES (?a ?n) {{}} ?o prov:wasInformedBy ?a BIND(provlake:informed AS ?p) }}
+  UNION {{ VALUES (?a ?n) {{}} ?o prov:wasInformedBy ?a BIND(prov:informed AS ?p) }}
   UNION {{ VALUES (?a ?n) {{}} ?a ?p ?o FILTER({_OF_ACTIVITY}) }}
 }}""",
 }
@@ -54,7 +54,7 @@ def _cell(curie: str) -> str:
 _TYPE, _KEY, _GENERAL = f"<{RDF}type>", _cell("provlake:key"), _cell("prov:specializationOf")
 _VALUE, _GENERATED = "1", "2"
 _USED = _cell("prov:used")
-_INFORMED_BY, _INFORMED = _cell("prov:wasInformedBy"), _cell("provlake:informed")
+_INFORMED_BY, _INFORMED = _cell("prov:wasInformedBy"), _cell("prov:informed")
 _FACTS = {
     _VALUE: "value",
     _cell("prov:startedAtTime"): "started",

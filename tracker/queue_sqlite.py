@@ -233,9 +233,10 @@ class SqliteQueue:
             return lambda connection: delivered.acknowledge(connection, numbers, now, keep)
 
         try:
-            self._kept += await self._database.run(job(self._keep))
+            kept = await self._database.run(job(self._keep))
         except QueueFull:  # then nothing is kept, and space is made
-            self._kept += await self._with_log_space(job(0.0))
+            kept = await self._with_log_space(job(0.0))
+        self._kept += kept  # not before: while one waits, others count, too
         state.gone(numbers)
 
     async def retry(self, partition: int, ids: Sequence[str], delay: float, *, counted: bool) -> None:
@@ -269,7 +270,8 @@ class SqliteQueue:
 
         if not numbers:
             return
-        self._dead += await self._database.run(job)
+        dead = await self._database.run(job)
+        self._dead += dead
         self._partitions[partition].gone(numbers)
 
     async def dead_letters(self, limit: int, after: str | None = None) -> list[DeadLetter]:
@@ -381,7 +383,8 @@ class SqliteQueue:
             delivered.sign_of_life(connection, now)
             return delivered.prune(connection, now, self._keep)
 
-        self._kept -= await self._database.run(job)
+        pruned = await self._database.run(job)
+        self._kept -= pruned
 
     async def close(self) -> None:
         while self._running:

@@ -321,6 +321,19 @@ def test_what_was_delivered_can_wait_again(opened: Open) -> None:
     run(work)
 
 
+def test_what_is_acknowledged_at_once_is_all_counted(opened: Open) -> None:
+    async def work() -> None:
+        async with opened() as queue:
+            await queue.append(entries(*(b"%d" % number for number in range(40))))
+            claimed = await queue.claim(0, 40, 10**9, 0)
+            await asyncio.gather(*(queue.acknowledge(0, [entry.id]) for entry in claimed[:30]))
+            await asyncio.gather(*(queue.bury(0, [entry.id], "poison") for entry in claimed[30:]))
+            found = await numbers(queue)
+            assert (found.depths, found.kept, found.dead) == ([0], 30, 10)
+
+    run(work)
+
+
 def test_a_clean_stop_keeps_but_does_not_repeat_what_was_delivered(opened: Open) -> None:
     async def work() -> None:
         async with opened() as queue:

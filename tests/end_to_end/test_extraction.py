@@ -281,12 +281,9 @@ def test_into_the_store_where_it_joins_what_was_captured_live(lab: Any, project:
     assert "5" * 32 in told
     values = client.sparql(f"SELECT ?v WHERE {{ <{BASE}execution/{wf}/loss> prov:value ?v }}")
     assert [row["v"] for row in values] == [0.25]
-    version = next(
-        row["s"]
-        for row in client.sparql(
-            "SELECT ?s WHERE { ?s prov:wasGeneratedBy ?r FILTER(STRENDS(STR(?r), '/register/1')) }"
-        )
-    )
+    model = f"<{BASE}data/mlflow-models/{project['model']}/{project['model']}>"
+    registered = f"?s prov:wasGeneratedBy ?r . ?r prov:used {model} FILTER(STRENDS(STR(?r), '/register/1'))"
+    (version,) = {row["s"] for row in client.sparql(f"SELECT ?s WHERE {{ {registered} }}")}
     nodes = {node["id"] for node in lab.lineage(version)["nodes"]}
     assert f"execution/{wf}" in {each.removeprefix(BASE) for each in nodes}
     assert f"commit/code/{commits_of(project['code'])[-1]}" in {each.removeprefix(BASE) for each in nodes}

@@ -65,8 +65,9 @@ def test_a_store_is_compacted_while_it_is_used_and_a_kill_in_the_middle_costs_no
         before, size = lines_of(store), disk_bytes(database)
         server = services.store_url.rpartition("/")[0]
         httpx.post(f"{server}/$/compact/pllib?deleteOld=true", trust_env=False).raise_for_status()
+        middle = until(lambda: any(path.name.endswith("-tmp") for path in database.iterdir()), 20, 0.001)
         os.kill(store_pid(services.data), signal.SIGKILL)
-        assert any(path.name.endswith("-tmp") for path in database.iterdir()), "it was in the middle"
+        assert middle, "it was in the middle"
         assert until(lambda: deploy("status", "--data", str(services.data)).returncode == 0, 90)
         assert lines_of(store) == before
         load = Load(services.tracker_url, COMMITS)

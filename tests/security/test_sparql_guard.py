@@ -242,9 +242,9 @@ def test_time_grows_no_faster_than_the_text(text):
     def seconds(part: str) -> float:
         best = float("inf")
         for _ in range(3):
-            begin = time.perf_counter()
+            begin = time.thread_time()
             _passes(part)
-            best = min(best, time.perf_counter() - begin)
+            best = min(best, time.thread_time() - begin)
         return best
 
     quarter, whole = seconds(text[: len(text) // 4]), seconds(text)
