@@ -252,10 +252,11 @@ class Activity:
         self._began = began = time_ns() // 1000, monotonic_ns()
         used, self._given_used = self._given_used, NOTHING
         who = self.kind, self.wf, self.id, self._match
-        given = self._origins, number, began, who, up, self._session, self.stage, used
-        if self.person or self._resumes or not self.id:
+        plain = not self.person and not self._resumes and bool(self.id)
+        given = self._origins, plain, number, began, who, up, self._session, self.stage, used
+        if not plain:
             client.link()
-            head, parts = records.begun(*given, self.person and values.bounded_name(self.person))  # type: ignore[arg-type]
+            head, parts = records.begun(*given, self.person and values.bounded_name(self.person))  # type: ignore
             self._more_parts(parts)
             client.accept(head, parts)
         else:
@@ -306,12 +307,13 @@ class Activity:
         generated, self._given = self._given, NOTHING
         who = self.kind, self.wf, self.id, self._match
         status = "finished" if error is None else "failed"
-        given = origins, next(client.numbers), self._began, moment, who, self._session, status, used, generated
-        if error is None and not self._meta and not self._given_output:
+        plain = error is None and not self._meta and not self._given_output
+        given = origins, plain, next(client.numbers), self._began, moment, who, self._session, status, used, generated
+        if plain:
             client.keep(records.ended, given, used, generated)
             return
         client.link()
-        head, parts = records.ended(*given)
+        head, parts = records.ended(*given)  # type: ignore
         if error is not None:
             parts["error"] = error_facts(error)
         if self._meta:

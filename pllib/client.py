@@ -16,7 +16,7 @@ from .errors import FullError, SpoolError
 from .losses import Losses
 from .process_end import end_with_multiprocessing, ended
 from .producer import producer_facts
-from .records import KEPT_BYTES, NOTHING, Given, Record, kept_bytes
+from .records import KEPT_BYTES, NOTHING, Given, Made, kept_bytes
 from .settings import Settings, default_spool
 from .spool import CLOSED, SpoolWriter, folder_of
 
@@ -144,6 +144,9 @@ class Client:
             FullError: there is no room, with ``full="raise"``.
         """
         item: Optional[Item] = (head, parts) if self._deferred else self.encode(head, parts)
+        self._take(item, weight)
+
+    def _take(self, item: Optional[Item], weight: int) -> None:
         if self._shipper is None and self._ships:
             self._start_shipper()
         if item is not None:
@@ -151,9 +154,7 @@ class Client:
             if reason is not None:
                 self.no_room(reason, lambda: self._offer_after_gaps(item), weight)
 
-    def keep(
-        self, make: Callable[..., Record], given: Tuple[Any, ...], used: Given, generated: Given = NOTHING
-    ) -> None:
+    def keep(self, make: Callable[..., Made], given: Tuple[Any, ...], used: Given, generated: Given = NOTHING) -> None:
         """Takes the record that ``make(*given)`` makes: later, in a queue in memory, where none of its values can change.
 
         Raises:
@@ -168,7 +169,11 @@ class Client:
                         self._start_shipper()
                     return
             self.link()
-        self.accept(*make(*given))
+        made = make(*given)
+        if type(made) is bytes:
+            self._take(made, 1)
+        else:
+            self.accept(*made)
 
     def link(self) -> None:
         """Makes the records that are still to be made: what comes now may be linked to what they tell."""

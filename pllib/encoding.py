@@ -53,6 +53,10 @@ def accelerate() -> None:
     _quickly = fast_encoder()
 
 
+quoted = json.encoder.encode_basestring_ascii
+"""JSON of a text."""
+
+
 def dumps(value: Any) -> str:
     """Compact ASCII JSON. Raises ``ValueError`` for what JSON has no form for."""
     return "".join(_chunks(value, 0))

@@ -11,16 +11,17 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Union
 
 from .encoding import weight
+from .frames import unpacked
 from .spool import CLOSED, FULL, Batch, SpoolWriter
 from .spool_reader import STEP_RECORDS, OwnSpool, breathe, nothing
 
 Parts = Tuple[str, Dict[str, Any]]
 Item = Union[bytes, Parts]
-"""A payload, or what one can be made of (``encoding.payload``), which nobody changes any more."""
+"""A payload, packed or not, or what one can be made of (``encoding.payload``), which nobody changes any more."""
 
 Encode = Callable[[str, Dict[str, Any]], Optional[bytes]]
 
-Unlinked = Tuple[int, Callable[..., Parts], Tuple[Any, ...]]
+Unlinked = Tuple[int, Callable[..., Item], Tuple[Any, ...]]
 """Bytes of memory, and what makes the record from what."""
 
 ITEM_BYTES = 120
@@ -68,7 +69,7 @@ class MemoryQueue:
             self.accepted += 1
         return None
 
-    def offer_unlinked(self, size: int, make: Callable[..., Parts], given: Tuple[Any, ...]) -> bool:
+    def offer_unlinked(self, size: int, make: Callable[..., Item], given: Tuple[Any, ...]) -> bool:
         """Queues a record of about ``size`` bytes that ``make(*given)`` will make; ``False``: no room, make it and ask again."""
         with self._lock:
             known = self._bytes + size
@@ -136,7 +137,7 @@ class MemoryQueue:
                 size, item = self._queue.popleft()
             except IndexError:
                 break
-            self._fly(size, item if type(item) is bytes else self._encode(*item))
+            self._fly(size, unpacked(item) if type(item) is bytes else self._encode(*item))
             if not len(self._in_flight) % STEP_RECORDS:
                 self._pause()
         if not self._in_flight:

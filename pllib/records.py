@@ -6,9 +6,11 @@ Pure functions of what is given to them, so that they may be called later, in th
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple, Union
 
+from .encoding import quoted
 from .facts import with_text_names
+from .shapes import FLOATS, packed, shape_of
 
 if TYPE_CHECKING:
     from .origins import Origins
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 Json = Any
 Record = Tuple[str, Dict[str, Json]]
 """JSON text that was begun, and the fields that are still to be encoded."""
+Made = Union[Record, bytes]
+"""A record, or its payload already."""
 Given = Mapping[str, Any]
 NOTHING: Given = MappingProxyType({})
 Moment = Tuple[int, int]
@@ -33,6 +37,7 @@ def identity(kind: str, wf: str, identifier: str, match: bool) -> str:
 
 def begun(
     origins: Origins,
+    whole: bool,
     number: int,
     moment: Moment,
     who: Who,
@@ -41,8 +46,13 @@ def begun(
     stage: Optional[str],
     used: Given,
     person: Optional[str] = None,
-) -> Record:
-    """The record of a begin; ``up``: the ``id`` of the parent, if it is to be said."""
+) -> Made:
+    """The record of a begin.
+
+    Args:
+        whole: nothing is added to it; then its payload may be made at once.
+        up: the ``id`` of the parent, if it is to be said.
+    """
     head = f'{{"n":{number},"op":"begin","t":{moment[0]},"m":{moment[1]},{identity(*who)}'
     if up is not None:
         head += f',"up":"{up}"'
@@ -53,6 +63,8 @@ def begun(
     parts: Dict[str, Json] = {}
     if person:
         parts["person"] = person
+    elif whole and head.isascii():
+        return _using(head, origins, used)
     if used:
         put_used(parts, origins, used)
     return head, parts
@@ -60,6 +72,7 @@ def begun(
 
 def ended(
     origins: Origins,
+    whole: bool,
     number: int,
     began: Moment,
     moment: Moment,
@@ -68,8 +81,12 @@ def ended(
     status: str,
     used: Given,
     generated: Given,
-) -> Record:
-    """The record of an end, by how long it took: the wall clock may have been set meanwhile."""
+) -> Made:
+    """The record of an end, by how long it took: the wall clock may have been set meanwhile.
+
+    Args:
+        whole: nothing is added to it; then its payload may be made at once.
+    """
     elapsed = max(0, moment[1] - began[1]) // 1000
     end = began[0] + elapsed
     head = (
@@ -79,6 +96,8 @@ def ended(
         head += f',"session":"{session}"'
     if abs(moment[0] - end) > 1000:
         head += f',"clock":{moment[0]}'
+    if whole and not used and head.isascii():
+        return _generating(head, origins, generated, who[2])
     parts: Dict[str, Json] = {}
     if used:
         put_used(parts, origins, used)
@@ -94,6 +113,33 @@ def put_used(parts: Dict[str, Json], origins: Origins, used: Given) -> None:
         parts["used"] = found
     if links:
         parts["links"] = links
+
+
+def _using(head: str, origins: Origins, used: Given) -> Made:
+    """The record that says no more than what was used."""
+    if not used:
+        return (head + "}").encode("ascii")
+    floats, shape = tuple(used.values()), shape_of(used)
+    if shape is not None and FLOATS.issuperset(map(type, floats)):
+        maker = origins.maker(shape, floats)
+        if maker is not None:
+            return f'{head},"links":{{{quoted(maker)}:{shape.listed}}}}}'.encode("ascii")
+    parts: Dict[str, Json] = {}
+    put_used(parts, origins, used)
+    if shape is not None and "links" not in parts and FLOATS.issuperset(map(type, parts["used"].values())):
+        return packed(head, "used", shape, floats)
+    return head, parts
+
+
+def _generating(head: str, origins: Origins, generated: Given, identifier: str) -> Made:
+    """The record that says no more than what was generated."""
+    if not generated:
+        return (head + "}").encode("ascii")
+    floats, shape = tuple(generated.values()), shape_of(generated)
+    if shape is not None and identifier and FLOATS.issuperset(map(type, floats)):
+        origins.remember(shape, floats, identifier)
+        return packed(head, "generated", shape, floats)
+    return head, {"generated": origins.generated(with_text_names(generated), identifier)}
 
 
 FIXED = frozenset((float, bool, type(None)))
