@@ -16,7 +16,7 @@ from . import facts, producer, records, this_process, values
 from ._boundary import complain, nothing, shielded
 from .client import Client
 from .errors import CaptureError, FullError
-from .facts import checked_rank, checked_stage, error_facts, meta_facts, quoted, with_text_names
+from .facts import checked_rank, checked_stage, error_facts, meta_facts, quoted
 from .origins import Origins
 from .process_end import at_end
 from .records import NOTHING
@@ -62,7 +62,7 @@ class Activity:
     _sole: Optional[Client] = None  # who began the workflow execution, if it belongs to that process alone
     _added: Optional[Set[str]] = None  # names of generated values that are recorded already
     _number: Optional[str] = None
-    _session = ""
+    _session = _who = ""  # who: which activity its records are about
     _resumes = _match = _ended = _silent = False  # silent: nothing of it is recorded, nor of what is opened inside it
 
     def __init__(
@@ -141,10 +141,12 @@ class Activity:
         if self._added:
             named = self._not_added(named)
         given = self._given
-        for name in given.keys() & named.keys() if given else ():
-            if given[name] is not named[name]:
-                self._keep_replaced(name, given[name])
-        self._given = {**given, **named} if given else named
+        if given:
+            for name in given.keys() & named.keys():
+                if given[name] is not named[name]:
+                    self._keep_replaced(name, given[name])
+            named = {**given, **named}
+        self._given = named
         return handles
 
     @shielded(lambda self, *_: Generated(self.wf, self.id, {}))
@@ -251,16 +253,17 @@ class Activity:
     def _emit_begin(self, client: Client, number: int, up: Optional[str]) -> None:
         self._began = began = time_ns() // 1000, monotonic_ns()
         used, self._given_used = self._given_used, NOTHING
-        who = self.kind, self.wf, self.id, self._match
-        plain = not self.person and not self._resumes and bool(self.id)
-        given = self._origins, plain, number, began, who, up, self._session, self.stage, used
-        if not plain:
-            client.link()
-            head, parts = records.begun(*given, self.person and values.bounded_name(self.person))  # type: ignore
-            self._more_parts(parts)
-            client.accept(head, parts)
-        else:
-            client.keep(records.begun, given, used)
+        self._who = who = self._identity()
+        head = number, began, who, up, self._session, self.stage
+        origins: Origins = self._origins  # type: ignore[assignment]
+        if not self.person and not self._resumes and self.id:
+            client.keep(records.begun, (origins, head, used), used)
+            return
+        client.link()
+        parts: Dict[str, Any] = {"person": values.bounded_name(self.person)} if self.person else {}
+        parts.update(records.parts_of(origins, used))
+        self._more_parts(parts)
+        client.accept(records.begin_head(*head), parts)
 
     def _more_parts(self, parts: Dict[str, Any]) -> None:
         """Fields that not all have in their begin."""
@@ -273,10 +276,8 @@ class Activity:
         parts: Dict[str, Any] = {}
         client = this_process.current()
         client.link()
-        if used:
-            records.put_used(parts, origins, used)
+        parts.update(records.parts_of(origins, used, generated, self.id))
         if generated:
-            parts["generated"] = origins.generated(with_text_names(generated), self.id)
             self._added = self._added or set()
             self._added.update(generated)
         if meta:
@@ -305,21 +306,19 @@ class Activity:
         moment = time_ns() // 1000, monotonic_ns()
         used, self._given_used = self._given_used, NOTHING
         generated, self._given = self._given, NOTHING
-        who = self.kind, self.wf, self.id, self._match
         status = "finished" if error is None else "failed"
-        plain = error is None and not self._meta and not self._given_output
-        given = origins, plain, next(client.numbers), self._began, moment, who, self._session, status, used, generated
-        if plain:
-            client.keep(records.ended, given, used, generated)
+        head = next(client.numbers), self._began, moment, self._who or self._identity(), self._session, status
+        if error is None and not self._meta and not self._given_output:
+            client.keep(records.ended, (origins, head, self.id, used, generated), used, generated)
             return
         client.link()
-        head, parts = records.ended(*given)  # type: ignore
+        parts = records.parts_of(origins, used, generated, self.id)
         if error is not None:
             parts["error"] = error_facts(error)
         if self._meta:
             parts["meta"] = meta_facts(self._meta)
         parts.update(self._given_output)
-        client.accept(head, parts)
+        client.accept(records.end_head(*head), parts)
 
     def _check_open(self, call: str) -> None:
         if self._ended:

@@ -144,9 +144,6 @@ class Client:
             FullError: there is no room, with ``full="raise"``.
         """
         item: Optional[Item] = (head, parts) if self._deferred else self.encode(head, parts)
-        self._take(item, weight)
-
-    def _take(self, item: Optional[Item], weight: int) -> None:
         if self._shipper is None and self._ships:
             self._start_shipper()
         if item is not None:
@@ -170,10 +167,14 @@ class Client:
                     return
             self.link()
         made = make(*given)
-        if type(made) is bytes:
-            self._take(made, 1)
-        else:
+        if type(made) is not bytes:
             self.accept(*made)
+            return
+        if self._shipper is None and self._ships:
+            self._start_shipper()
+        reason = self.sink.offer(made) if not self.losses.pending else self._offer_after_gaps(made)
+        if reason is not None:
+            self.no_room(reason, lambda: self._offer_after_gaps(made))
 
     def link(self) -> None:
         """Makes the records that are still to be made: what comes now may be linked to what they tell."""

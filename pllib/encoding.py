@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any, Callable, Dict, Iterable, Optional
 
+from . import frames
+
 Json = Any
 MAX_RECORD = 4_000_000
 """Bytes of a record; the values of a larger one are replaced by what they are."""
@@ -48,9 +50,10 @@ _quickly: Optional[Callable[[str, Dict[str, Json]], Optional[bytes]]] = None
 def accelerate() -> None:
     """Takes the codec of ``pllib[fast]`` from now on, if it is there; records are the same to the last byte."""
     global _quickly
-    from .codec import fast_encoder
+    from .codec import fast_encoder, fast_float_texts
 
     _quickly = fast_encoder()
+    frames.accelerate(fast_float_texts())
 
 
 quoted = json.encoder.encode_basestring_ascii

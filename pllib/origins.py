@@ -53,7 +53,8 @@ class Origins:
         self._by_type: Dict[type, Dict[str, Table]] = {str: {}, float: {}, int: {}, bool: {}, Structure: {}}
         self._by_object: Dict[int, Tuple[Any, str, str]] = {}
         self._remembered = 0
-        # Floats that were generated together: their names, who made them, and what _since was before that. While it is the same nobody else made any.
+        # Floats that were generated together: their names, who made them, and what _since was before. While that is the same
+        # nobody else made any of them.
         self._recent: Dict[Tuple[float, ...], Tuple[Shape, str, object]] = {}
         self._since = object()
         self._tables: Dict[Shape, List[Table]] = {}

@@ -16,130 +16,101 @@ if TYPE_CHECKING:
     from .origins import Origins
 
 Json = Any
-Record = Tuple[str, Dict[str, Json]]
-"""JSON text that was begun, and the fields that are still to be encoded."""
-Made = Union[Record, bytes]
-"""A record, or its payload already."""
+Made = Union[Tuple[str, Dict[str, Json]], bytes]
+"""JSON text that was begun and the fields that are still to be encoded; or a payload already, which may be packed (see ``frames``)."""
 Given = Mapping[str, Any]
+MAX_HEAD = 10_000
 NOTHING: Given = MappingProxyType({})
 Moment = Tuple[int, int]
 """Wall clock in microseconds since 1970, and the monotonic one in nanoseconds."""
 
-Who = Tuple[str, str, str, bool]
-"""Kind of an activity, its workflow execution, its id in that, and whether plain values may be meant by those of others."""
-
 
 def identity(kind: str, wf: str, identifier: str, match: bool) -> str:
-    """Which activity a record is about, as fields of it."""
+    """Which activity a record is about, as fields of it.
+
+    Args:
+        match: plain values of it may be meant by those of other processes.
+    """
     said = f'"kind":"{kind}","wf":"{wf}","id":"{identifier}"' if identifier else f'"kind":"{kind}","wf":"{wf}"'
     return said + ',"match":true' if match else said
 
 
-def begun(
-    origins: Origins,
-    whole: bool,
-    number: int,
-    moment: Moment,
-    who: Who,
-    up: Optional[str],
-    session: str,
-    stage: Optional[str],
-    used: Given,
-    person: Optional[str] = None,
-) -> Made:
-    """The record of a begin.
+def begin_head(
+    number: int, moment: Moment, who: str, up: Optional[str], session: str, stage: Optional[str] = None
+) -> str:
+    """The text of a begin's record up to its values.
 
     Args:
-        whole: nothing is added to it; then its payload may be made at once.
+        who: the ``identity``.
         up: the ``id`` of the parent, if it is to be said.
     """
-    head = f'{{"n":{number},"op":"begin","t":{moment[0]},"m":{moment[1]},{identity(*who)}'
+    head = f'{{"n":{number},"op":"begin","t":{moment[0]},"m":{moment[1]},{who}'
     if up is not None:
         head += f',"up":"{up}"'
     if session:
         head += f',"session":"{session}"'
-    if stage:
-        head += f',"stage":"{stage}"'
-    parts: Dict[str, Json] = {}
-    if person:
-        parts["person"] = person
-    elif whole and head.isascii():
-        return _using(head, origins, used)
-    if used:
-        put_used(parts, origins, used)
-    return head, parts
+    return f'{head},"stage":"{stage}"' if stage else head
 
 
-def ended(
-    origins: Origins,
-    whole: bool,
-    number: int,
-    began: Moment,
-    moment: Moment,
-    who: Who,
-    session: str,
-    status: str,
-    used: Given,
-    generated: Given,
-) -> Made:
-    """The record of an end, by how long it took: the wall clock may have been set meanwhile.
-
-    Args:
-        whole: nothing is added to it; then its payload may be made at once.
-    """
+def end_head(number: int, began: Moment, moment: Moment, who: str, session: str, status: str) -> str:
+    """The text of an end's record up to its values; it says how long it took: the wall clock may have been set meanwhile."""
     elapsed = max(0, moment[1] - began[1]) // 1000
     end = began[0] + elapsed
-    head = (
-        f'{{"n":{number},"op":"end","t":{end},"m":{moment[1]},{identity(*who)},"elapsed":{elapsed},"status":"{status}"'
-    )
+    head = f'{{"n":{number},"op":"end","t":{end},"m":{moment[1]},{who},"elapsed":{elapsed},"status":"{status}"'
     if session:
         head += f',"session":"{session}"'
-    if abs(moment[0] - end) > 1000:
-        head += f',"clock":{moment[0]}'
-    if whole and not used and head.isascii():
-        return _generating(head, origins, generated, who[2])
+    return f'{head},"clock":{moment[0]}' if abs(moment[0] - end) > 1000 else head
+
+
+def begun(origins: Origins, head: Tuple[Any, ...], used: Given) -> Made:
+    """The record of a begin that says no more than its ``begin_head`` and what was used."""
+    text = begin_head(*head)
+    if not _short_ascii(text):
+        return text, parts_of(origins, used)
+    if not used:
+        return (text + "}").encode("ascii")
+    floats, shape = tuple(used.values()), shape_of(used)
+    if shape is None or not FLOATS.issuperset(map(type, floats)):
+        return text, parts_of(origins, used)
+    maker = origins.maker(shape, floats)
+    if maker is not None:
+        return f'{text},"links":{{{quoted(maker)}:{shape.listed}}}}}'.encode("ascii")
+    parts = parts_of(origins, used)
+    known = "links" in parts or not FLOATS.issuperset(map(type, parts["used"].values()))
+    return (text, parts) if known else packed(text, "used", shape, floats)
+
+
+def ended(origins: Origins, head: Tuple[Any, ...], identifier: str, used: Given, generated: Given) -> Made:
+    """The record of an end that says no more than its ``end_head`` and what was used and generated."""
+    text = end_head(*head)
+    if used or not identifier or not _short_ascii(text):
+        return text, parts_of(origins, used, generated, identifier)
+    if not generated:
+        return (text + "}").encode("ascii")
+    floats, shape = tuple(generated.values()), shape_of(generated)
+    if shape is None or not FLOATS.issuperset(map(type, floats)):
+        return text, parts_of(origins, NOTHING, generated, identifier)
+    origins.remember(shape, floats, identifier)
+    return packed(text, "generated", shape, floats)
+
+
+def _short_ascii(head: str) -> bool:
+    """Whether it is as nearly all are: ids that came from elsewhere may be anything."""
+    return len(head) <= MAX_HEAD and head.isascii()
+
+
+def parts_of(origins: Origins, used: Given, generated: Given = NOTHING, identifier: str = "") -> Dict[str, Json]:
+    """The fields for values that were used and generated."""
     parts: Dict[str, Json] = {}
     if used:
-        put_used(parts, origins, used)
+        found, links = origins.used(with_text_names(used))
+        if found:
+            parts["used"] = found
+        if links:
+            parts["links"] = links
     if generated:
-        parts["generated"] = origins.generated(with_text_names(generated), who[2])
-    return head, parts
-
-
-def put_used(parts: Dict[str, Json], origins: Origins, used: Given) -> None:
-    """Adds the fields for values that were used."""
-    found, links = origins.used(with_text_names(used))
-    if found:
-        parts["used"] = found
-    if links:
-        parts["links"] = links
-
-
-def _using(head: str, origins: Origins, used: Given) -> Made:
-    """The record that says no more than what was used."""
-    if not used:
-        return (head + "}").encode("ascii")
-    floats, shape = tuple(used.values()), shape_of(used)
-    if shape is not None and FLOATS.issuperset(map(type, floats)):
-        maker = origins.maker(shape, floats)
-        if maker is not None:
-            return f'{head},"links":{{{quoted(maker)}:{shape.listed}}}}}'.encode("ascii")
-    parts: Dict[str, Json] = {}
-    put_used(parts, origins, used)
-    if shape is not None and "links" not in parts and FLOATS.issuperset(map(type, parts["used"].values())):
-        return packed(head, "used", shape, floats)
-    return head, parts
-
-
-def _generating(head: str, origins: Origins, generated: Given, identifier: str) -> Made:
-    """The record that says no more than what was generated."""
-    if not generated:
-        return (head + "}").encode("ascii")
-    floats, shape = tuple(generated.values()), shape_of(generated)
-    if shape is not None and identifier and FLOATS.issuperset(map(type, floats)):
-        origins.remember(shape, floats, identifier)
-        return packed(head, "generated", shape, floats)
-    return head, {"generated": origins.generated(with_text_names(generated), identifier)}
+        parts["generated"] = origins.generated(with_text_names(generated), identifier)
+    return parts
 
 
 FIXED = frozenset((float, bool, type(None)))

@@ -31,7 +31,7 @@ class Shape:
     def __init__(self, names: Tuple[str, ...]) -> None:
         self.names: List[str] = list(names)
         self.listed = dumps(self.names)
-        self.blank = "{%s}" % ",".join([f"{dumps(name)}:\t" for name in names])
+        self.blank = "{" + ",".join([f"{dumps(name)}:\t" for name in names]) + "}"
         self.pack = frames.packer(len(names))
 
 

@@ -27,6 +27,7 @@ from typing import Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, 
 
 from . import frames
 from .errors import SpoolError
+from .frames import encode
 from .holding import hold
 
 SUFFIX = ".frames"
@@ -114,7 +115,7 @@ class SpoolWriter:
         Returns:
             ``None`` when they are in the file, else why not.
         """
-        frame = frames.encode(payload) if not more else b"".join(map(frames.encode, (payload, *more)))
+        frame = encode(payload) if not more else b"".join(map(encode, (payload, *more)))
         size = len(frame)
         with self._lock:
             if size > self._room and not self._make_room(size, reserve):

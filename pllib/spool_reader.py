@@ -99,7 +99,7 @@ class SpoolReader:
         """The next whole records, or ``None`` when nothing whole is there.
 
         Args:
-            max_bytes: bound of the payloads together; a single larger record comes alone.
+            max_bytes: bound of the payloads together, which a packed one may go a little beyond; a single larger record comes alone.
 
         Raises:
             OSError: a file cannot be read.
@@ -138,10 +138,12 @@ class SpoolReader:
         damaged: List[bytes] = []
         position = 0
         while True:
-            found, position, bad = frames.gather(data, position, min(STEP_RECORDS, max_records - len(payloads)))
+            left = min(STEP_RECORDS, max_records - len(payloads))
+            found, position, bad = frames.gather(data, position, left, max_bytes)
             payloads += found
             damaged += bad
-            if len(found) < STEP_RECORDS or len(payloads) >= max_records:
+            max_bytes -= sum(map(len, found))
+            if len(found) < STEP_RECORDS or len(payloads) >= max_records or max_bytes <= 0:
                 break
             self._pause()
         if not payloads and not damaged:
