@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from .frames import FloatTexts
+
 Encode = Callable[[str, Dict[str, Any]], Optional[bytes]]
-FloatTexts = Callable[[Tuple[float, ...]], Optional[List[str]]]
 
 SAMPLE = {
     "floats": [0.0, -0.0, 0.1, 1 / 3, 1e-4, 2.0**70, 1e15, 1e16, 1.5e22, 1e100, -1.7976931348623157e308],
@@ -46,10 +47,10 @@ def fast_float_texts() -> Optional[FloatTexts]:
 
     dumps = orjson.dumps
 
-    def texts(floats: Tuple[float, ...]) -> Optional[List[str]]:
+    def texts(floats: Tuple[float, ...]) -> Optional[List[bytes]]:
         text = dumps(floats)
         suspect = b"e-" in text or b"0.0000" in text or b"null" in text
-        return None if suspect else text[1:-1].decode("ascii").split(",")
+        return None if suspect else text[1:-1].split(b",")
 
     return texts
 

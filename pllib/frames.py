@@ -21,8 +21,9 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 from zlib import crc32
 
 NO_NUMBERS = {
-    text: f'{{"$":"float","v":"{name}"}}' for text, name in (("nan", "NaN"), ("inf", "INF"), ("-inf", "-INF"))
+    text: b'{"$":"float","v":"%b"}' % name for text, name in (("nan", b"NaN"), ("inf", b"INF"), ("-inf", b"-INF"))
 }
+FloatTexts = Callable[[Tuple[float, ...]], Optional[List[bytes]]]
 PACKED = b"}}\t"
 """How the text of a packed payload ends, and no JSON goes on."""
 MAX_PAYLOAD = 8 * 1024 * 1024
@@ -61,32 +62,32 @@ def unpacked(payload: bytes) -> bytes:
     """The JSON of a payload, which may be packed."""
     if PACKED not in payload:
         return payload
+    text, _, encoded = payload.rpartition(b"\t")
     try:
-        *texts, encoded = payload.decode("ascii").split("\t")
-        floats = struct.unpack(f"<{len(texts) - 1}d", a2b_base64(encoded))
-    except (ValueError, struct.error):
+        raw = a2b_base64(encoded)
+        floats = struct.unpack(f"<{len(raw) // 8}d", raw)
+        blank = text.replace(b"%", b"%%")
+        texts = None if _quickly is None else _quickly(floats)
+        if texts is None and isfinite(sum(floats)):
+            return blank.replace(b"\t", b"%a") % floats
+        return blank.replace(b"\t", b"%b") % tuple(texts or map(_text, floats))
+    except (ValueError, TypeError, struct.error):
         return payload  # whoever takes it refuses it, and says why
-    parts = [""] * (2 * len(texts) - 1)
-    parts[::2], parts[1::2] = texts, float_texts(floats)
-    return "".join(parts).encode("ascii")
 
 
-_quickly: Optional[Callable[[Tuple[float, ...]], Optional[List[str]]]] = None
+def _text(value: float) -> bytes:
+    """A float as it is on the wire."""
+    text = float.__repr__(value)
+    return NO_NUMBERS.get(text) or text.encode("ascii")
 
 
-def accelerate(quickly: Optional[Callable[[Tuple[float, ...]], Optional[List[str]]]]) -> None:
+_quickly: Optional[FloatTexts] = None
+
+
+def accelerate(quickly: Optional[FloatTexts]) -> None:
     """Takes another way to the texts of floats, which gives the same ones, or ``None`` where it may not."""
     global _quickly
     _quickly = quickly
-
-
-def float_texts(floats: Tuple[float, ...]) -> List[str]:
-    """Floats as they are on the wire."""
-    quick = None if _quickly is None else _quickly(floats)
-    if quick is not None:
-        return quick
-    found = list(map(float.__repr__, floats))
-    return found if isfinite(sum(floats)) else [NO_NUMBERS.get(text, text) for text in found]
 
 
 def encode(payload: bytes) -> bytes:
@@ -95,17 +96,10 @@ def encode(payload: bytes) -> bytes:
 
 
 def _payload_of(line: bytes) -> Optional[bytes]:
-    space = line.find(b" ", 0, 9)
-    payload = line[space + 10 :]
-    if space < 1 or line[space + 9 : space + 10] != b" ":
-        return None
-    try:
-        length, checksum = int(line[:space], 16), int(line[space + 1 : space + 9], 16)
-    except ValueError:
-        return None
-    if len(payload) != length or crc32(payload) != checksum:
-        return None
-    return unpacked(payload)
+    begin = line.find(b" ", 0, 9) + 10
+    payload = line[begin:]
+    whole = begin > 10 and line[:begin] == b"%x %08x " % (len(payload), crc32(payload))
+    return unpacked(payload) if whole else None
 
 
 def gather(data: bytes, position: int, limit: int, most: int = MAX_PAYLOAD) -> Tuple[List[bytes], int, List[bytes]]:
