@@ -65,6 +65,8 @@ def unpacked(payload: bytes) -> bytes:
     text, _, encoded = payload.rpartition(b"\t")
     try:
         raw = a2b_base64(encoded)
+        if not raw:
+            return payload
         floats = struct.unpack(f"<{len(raw) // 8}d", raw)
         blank = text.replace(b"%", b"%%")
         texts = None if _quickly is None else _quickly(floats)
