@@ -15,9 +15,9 @@ reads a frame gets the JSON.
 from __future__ import annotations
 
 import struct
-from binascii import a2b_base64, b2a_base64
+from binascii import a2b_base64
 from math import isfinite
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple
 from zlib import crc32
 
 NO_NUMBERS = {
@@ -35,27 +35,6 @@ class Frame(NamedTuple):
     payload: Optional[bytes]
     start: int
     end: int
-
-
-def packer(count: int) -> Callable[..., bytes]:
-    """Packs so many floats, given one by one."""
-    found = _packers.get(count)
-    if found is None:
-        found = _packers[count] = struct.Struct(f"<{count}d").pack
-    return found
-
-
-_packers: Dict[int, Callable[..., bytes]] = {}
-
-
-def packed(text: str, floats: bytes) -> bytes:
-    """A packed payload.
-
-    Args:
-        text: JSON, with a tab for each float.
-        floats: those, by the ``packer``.
-    """
-    return b"%b\t%b" % (text.encode("ascii"), b2a_base64(floats, newline=False))
 
 
 def unpacked(payload: bytes) -> bytes:

@@ -65,7 +65,7 @@ def end_head(number: int, began: Moment, moment: Moment, who: str, session: str,
 def begun(origins: Origins, head: Tuple[Any, ...], used: Given) -> Made:
     """The record of a begin that says no more than its ``begin_head`` and what was used."""
     text = begin_head(*head)
-    if not _short_ascii(text):
+    if len(text) > MAX_HEAD or not text.isascii():  # ids that came from elsewhere may be anything
         return text, parts_of(origins, used)
     if not used:
         return (text + "}").encode("ascii")
@@ -83,7 +83,7 @@ def begun(origins: Origins, head: Tuple[Any, ...], used: Given) -> Made:
 def ended(origins: Origins, head: Tuple[Any, ...], identifier: str, used: Given, generated: Given) -> Made:
     """The record of an end that says no more than its ``end_head`` and what was used and generated."""
     text = end_head(*head)
-    if used or not identifier or not _short_ascii(text):
+    if used or not identifier or len(text) > MAX_HEAD or not text.isascii():
         return text, parts_of(origins, used, generated, identifier)
     if not generated:
         return (text + "}").encode("ascii")
@@ -92,11 +92,6 @@ def ended(origins: Origins, head: Tuple[Any, ...], identifier: str, used: Given,
         return text, parts_of(origins, NOTHING, generated, identifier)
     origins.remember(shape, floats, identifier)
     return packed(text, "generated", shape, floats)
-
-
-def _short_ascii(head: str) -> bool:
-    """Whether it is as nearly all are: ids that came from elsewhere may be anything."""
-    return len(head) <= MAX_HEAD and head.isascii()
 
 
 def parts_of(origins: Origins, used: Given, generated: Given = NOTHING, identifier: str = "") -> Dict[str, Json]:

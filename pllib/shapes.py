@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+import struct
+from binascii import b2a_base64
+from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
-from . import frames
 from .encoding import dumps
 from .values import MAX_NAME
 
@@ -13,6 +14,8 @@ MOST = 1000
 MOST_NAMES = 1000
 MOST_TEXT = 30_000
 """Characters of the names of a set that is remembered."""
+MOST_HELD = 300_000
+"""About so many of all sets."""
 
 FLOATS = frozenset((float,))
 
@@ -32,20 +35,33 @@ class Shape:
         self.names: List[str] = list(names)
         self.listed = dumps(self.names)
         self.blank = "{" + ",".join([f"{dumps(name)}:\t" for name in names]) + "}"
-        self.pack = frames.packer(len(names))
+        self.pack = struct.Struct(f"<{len(names)}d").pack
 
 
 _shapes: Dict[Tuple[Any, ...], Shape] = {}
+_met: Set[int] = set()  # hashes of sets of names that came once: many come no second time
 
 
 def shape_of(given: Mapping[str, Any]) -> Optional[Shape]:
-    """What is known of the names of these values; ``None`` where they are not plain, or too much to be remembered."""
+    """What is known of the names of these values; ``None`` where they come for the first time, are not plain, or are too many."""
     names = tuple(given)
-    found = _shapes.get(names)
-    if found is None and _plain(names):
-        if len(_shapes) >= MOST:
-            _shapes.clear()
-        found = _shapes[names] = Shape(names)
+    return _shapes.get(names) or _learned(names)
+
+
+def _learned(names: Tuple[Any, ...]) -> Optional[Shape]:
+    """What there is to know of names that are met again."""
+    known = hash(names)
+    if known not in _met:
+        if len(_met) >= MOST:
+            _met.clear()
+        _met.add(known)
+        return None
+    if not _plain(names):
+        return None
+    found = Shape(names)
+    if len(_shapes) >= MOST or sum([len(shape.blank) for shape in _shapes.values()]) > MOST_HELD:
+        _shapes.clear()
+    _shapes[names] = found
     return found
 
 
@@ -57,9 +73,10 @@ def _plain(names: Tuple[Any, ...]) -> bool:
 
 
 def packed(head: str, field: str, shape: Shape, floats: Tuple[float, ...]) -> bytes:
-    """The packed payload of a record whose last field is an object of floats.
+    """The packed payload (see ``frames``) of a record whose last field is an object of floats.
 
     Args:
         head: JSON text that was begun.
     """
-    return frames.packed(f'{head},"{field}":{shape.blank}}}', shape.pack(*floats))
+    text = f'{head},"{field}":{shape.blank}}}'
+    return b"%b\t%b" % (text.encode("ascii"), b2a_base64(shape.pack(*floats), newline=False))

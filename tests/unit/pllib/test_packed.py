@@ -47,6 +47,12 @@ def table() -> origins.Origins:
     return origins.Origins("w/1", lambda data, _: str(data))
 
 
+def shape_of(values: dict[str, Any]) -> shapes.Shape | None:
+    """As of names that were met before."""
+    shapes.shape_of(values)
+    return shapes.shape_of(values)
+
+
 def read(made: records.Made) -> bytes:
     """The payload as whoever reads the file has it."""
     return frames.unpacked(made) if isinstance(made, bytes) else encoding.payload(*made)
@@ -88,7 +94,7 @@ def test_records_are_those_of_one_look_up_a_value(codecs, steps, most):
 @example({"x": 1.7976931348623157e308, "y": 1.7976931348623157e308})  # whose sum is infinite
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_packed_floats_are_read_as_the_json_they_stand_for(codecs, values):
-    shape = shapes.shape_of(values)
+    shape = shape_of(values)
     plain = all(len(name) <= 500 and name.isascii() for name in values)
     assert (shape is not None) == plain
     if shape is not None:
@@ -101,10 +107,10 @@ def test_packed_floats_are_read_as_the_json_they_stand_for(codecs, values):
 def test_floats_are_packed_and_a_chain_takes_one_look_up():
     """Else the tests above would show nothing."""
     known = table()
+    shape = shape_of({"x": 0, "y": 0})
     made = records.ended(known, (1, (5, 7), (6, 9), "", "", "finished"), "t/1", {}, {"x": 0.1, "y": 0.2})
     assert isinstance(made, bytes)
     assert b"0.1" not in made
-    shape = shapes.shape_of({"x": 0, "y": 0})
     assert shape is not None
     assert known.maker(shape, (0.1, 0.2)) == "t/1"
     known.generated({"x": 0.1}, "t/2")
@@ -113,7 +119,7 @@ def test_floats_are_packed_and_a_chain_takes_one_look_up():
 
 def test_equal_floats_of_many_threads_are_all_remembered():
     known = table()
-    shape = shapes.shape_of({"x": 0, "y": 0})
+    shape = shape_of({"x": 0, "y": 0})
     assert shape is not None
     values = [(n / 7, n / 3) for n in range(300)]
     start = threading.Barrier(4)
@@ -135,6 +141,18 @@ def test_equal_floats_of_many_threads_are_all_remembered():
         assert {identifier for identifier, _ in found["x"]["of"]} == {f"t/{number}" for number in range(4)}
 
 
+def test_names_that_change_take_little_memory():
+    before = len(shapes._met), len(shapes._shapes)
+    for n in range(3000):
+        assert shapes.shape_of({f"loss {n} of many": 0}) is None
+    assert len(shapes._met) <= shapes.MOST
+    assert len(shapes._shapes) == before[1]
+    for n in range(300):
+        assert shape_of({f"{k} of {n}": 0 for k in range(1000)})
+        assert shape_of({f"{k} of {n}": 0 for k in range(1001)}) is None
+    assert sum(len(shape.blank) for shape in shapes._shapes.values()) <= shapes.MOST_HELD + 30_000
+
+
 def test_files_of_this_form_stay_readable():
     """As written by the first release that packs, beside lines of those before it."""
     found = [json.loads(frame.payload or b"null") for frame in frames.decode(FROZEN.read_bytes())]
@@ -146,7 +164,7 @@ def test_files_of_this_form_stay_readable():
 
 
 def test_no_cut_and_no_flipped_bit_gives_other_floats():
-    shape = shapes.shape_of({"x": 0})
+    shape = shape_of({"x": 0})
     assert shape is not None
     written = [shapes.packed(HEAD, "generated", shape, (value,)) for value in (0.1, 0.2)]
     first = frames.encode(written[0])
@@ -165,7 +183,7 @@ def test_no_cut_and_no_flipped_bit_gives_other_floats():
 def test_a_batch_of_packed_records_keeps_its_bound(tmp_path):
     sink = spool.SpoolWriter(str(tmp_path), PRODUCER, 10**6, 10**7)
     values = {f"x{n}": n / 7 for n in range(10)}
-    shape = shapes.shape_of(values)
+    shape = shape_of(values)
     assert shape is not None
     packed = shapes.packed(HEAD, "generated", shape, tuple(values.values()))
     for _ in range(300):
