@@ -60,18 +60,12 @@ def parts(identifier: str) -> Parts:
     """The parts of an id; of anything else, its last segment as label."""
     if ":" in identifier:  # an IRI that is not ours
         return Parts(re.split("[/#:]", identifier.rstrip("/#:"))[-1])
-    task, _, name = identifier.rpartition("/")
-    if run := _run_of(task):  # a value, as most nodes are
-        return Parts(plain(name) if "%" in name else name, *run)
-    pieces = list(map(plain, identifier.split("/")))
+    pieces = identifier.split("/")
+    if "%" in identifier:
+        pieces = list(map(plain, pieces))
+    if len(pieces) == 6 and pieces[0] == "execution":  # a value, as most nodes are
+        return Parts(pieces[5], pieces[1], pieces[2])
     return _parts(pieces[0], pieces[1:])
-
-
-@lru_cache(maxsize=4096)
-def _run_of(task: str) -> Optional[tuple[str, str]]:
-    """Workflow and execution in the id of a task; ``None`` for any other id."""
-    pieces = task.split("/")
-    return (plain(pieces[1]), plain(pieces[2])) if len(pieces) == 5 and pieces[0] == "execution" else None
 
 
 def _parts(head: str, rest: list[str]) -> Parts:
@@ -97,7 +91,7 @@ class Ids(dict[str, str]):
 
     def __missing__(self, iri: str) -> str:
         above, _, last = iri.rpartition("/")
-        if not (last.isascii() and last.isalnum()) and not _PLAIN(last):
+        if not _PLAIN(last):
             identifier = self._names.id(iri)
         else:
             own = self._own.get(above)
@@ -134,11 +128,7 @@ class Nodes:
             classes: full IRIs; only nodes that are of one of them. ``None``: all.
         """
         said = known.said
-        same = {
-            iri: iri if iri in said.types else self._alike(iri, known)
-            for iri, kind in found.kinds.items()
-            if kind == "entity"
-        }
+        same = {iri: self._alike(iri, known) for iri, kind in found.kinds.items() if kind == "entity"}
         activities = [iri for iri, kind in found.kinds.items() if kind == "activity" and iri not in said.types]
         asked = [iri for iri, other in same.items() if other not in said.types]
         await asyncio.gather(self._ask(_ACTIVITIES, said, activities), self._ask(_ENTITIES, said, asked))
@@ -154,7 +144,7 @@ class Nodes:
     def _alike(self, entity: str, known: Known) -> str:
         """A resource of which the same is said: a generated value and the equal-value entity it is a special case of have one
         value (identity rule 5)."""
-        if self._is_data(entity):
+        if entity in known.said.types or self._is_data(entity):
             return entity
         return next((each for each in known.general.of(entity) if each in known.said.types), entity)
 
