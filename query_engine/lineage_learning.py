@@ -86,32 +86,38 @@ class Learnt:
         self._pairs: dict[tuple[str, str], None] = {}
         self._known = known
         self._take(activities, rows)
+        self.met.update((entity, None) for _, entity in self._pairs)
+        for asked in (self.met, activities):
+            for each in asked:
+                known.said.types.setdefault(each, ())
 
     def _take(self, activities: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        iris, facts, known = _Iris(), _FACTS, self._known
+        iris, known = _Iris(), self._known
+        facts = {property_: (name, known.said.facts[name]) for property_, name in _FACTS.items()}
+        numbered = {str(number): activity for number, activity in enumerate(activities)}
+        before, subject = ("", ""), ""
         for number, about, property_, target in rows:
-            activity = activities[int(number)]
-            subject = activity
-            if about:
-                subject = iris[about]
-                self._pairs[activity, subject] = None
-            if property_ in facts:
-                known.said.add(facts[property_], subject, target)
+            if (number, about) != before:  # else one more statement about the same
+                before, activity = (number, about), numbered[number]
+                subject = activity
+                if about:
+                    subject = iris[about]
+                    self._pairs[activity, subject] = None
+            fact = facts.get(property_)
+            if fact is not None:
+                name, cells = fact
+                if cells.setdefault(subject, target) != target:
+                    known.said.add(name, subject, target)
+            elif property_ == _GENERATED:
+                known.add_generation(subject, iris[target])
             elif property_ == _TYPE:
                 known.said.is_a(subject, target)
             elif property_:
                 self._relate(subject, property_, iris[target])
-        for _, entity in self._pairs:
-            self.met[entity] = None
-            known.said.types.setdefault(entity, ())
-        for activity in activities:
-            known.said.types.setdefault(activity, ())
 
     def _relate(self, subject: str, property_: str, target: str) -> None:
         known = self._known
-        if property_ == _GENERATED:
-            known.add_generation(subject, target)
-        elif property_ == _USED:
+        if property_ == _USED:
             known.add_use(target, subject)
         elif property_ == _INFORMED_BY:
             known.add_information(subject, target)

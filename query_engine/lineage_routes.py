@@ -147,14 +147,14 @@ def _accepted(accept: Optional[str]) -> str:
         raise
 
 
-def _answer(ids: Ids, start: Start, direction: Direction, found: Lineage) -> dict[str, Any]:
+def _answer(ids: Ids, begun: Start, direction: Direction, found: Lineage) -> dict[str, Any]:
     """The answer but for its nodes."""
     return {
-        "of": ids[start.iri],
+        "of": ids[begun.iri],
         "direction": direction,
         "edges": [
-            {"from": ids[edge.start], "to": ids[edge.end], "relation": edge.relation, "certain": certain}
-            for edge, certain in found.edges.items()
+            {"from": ids[start], "to": ids[end], "relation": relation, "certain": certain}
+            for (start, end, relation), certain in found.edges.items()
         ],
         "ambiguous": [_ambiguity(ids, each) for each in found.ambiguous.values()],
         "truncated": found.truncated,

@@ -42,7 +42,7 @@ async def table(store: StoreClient, query: str, width: int, **bindings: Binding)
     if lines[-1]:  # every row ends its line; what follows the last one is the store saying why it broke off
         raise broken_off(lines[-1][-TAIL:].encode())
     rows: list[Sequence[str]] = [line.split("\t") for line in lines[1:-1]]
-    if any(len(row) != width for row in rows):
+    if not set(map(len, rows)) <= {width}:
         raise StoreFailed("the store's answer is no table of what was asked")
     return rows
 

@@ -76,6 +76,7 @@ class Each(Strict):
     order: Optional[str] = Field(
         None, description="The column that the answers are put in order by, the least first; else as they were found."
     )
+    first: Optional[int] = Field(None, ge=1, description="How many answers are kept, in that order; else all.")
 
     @property
     def sparql(self) -> str:

@@ -153,7 +153,7 @@ class Asked:
         parts = [part for part, _ in answers if part]
         if each.order is not None:
             parts.sort(key=lambda part: _place(part[0], each.order or ""))
-        together = [row for part in parts for row in part]
+        together = [row for part in parts[: each.first] for row in part]
         cut |= any(more for _, more in answers) or len(together) > MAX_ROWS
         return together[:MAX_ROWS], cut
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pllib.provml.vocabulary import PROV, PROVLAKE
-from query_engine.lineage import Direction, Known, Lineage, Walk, origin
+from query_engine.lineage import Direction, Known, Lineage, Origin, Walk, origin
 from query_engine.lineage_grain import by_task
 from tests.unit.lineage.graphs import Graph, build, chain
 
@@ -190,6 +190,31 @@ def test_data_written_unseen_by_several_is_ambiguous(graph, run, used):
     assert activities(trace(graph, writers[0], "forward"), writers[0]) == set()
 
 
+@pytest.mark.parametrize("is_reference", [True, False])
+def test_what_was_generated_without_a_state_may_mean_its_states_too(is_reference):
+    walk = Walk("backward")
+    walk.known.add_use("user", "thing")
+    walk.known.add_generation("thing", "maker")
+    walk.known.add_specialization("state", "thing")
+    walk.known.add_generation("state", "writer")
+    walk.known.references.update(["thing"] if is_reference else [])
+    walk.start_activity("user")
+    walk.advance()
+    assert walk.answer.depths == {"user": 0, "thing": 1}
+    (noted,) = walk.answer.ambiguous.values()
+    assert {source.activity for source in noted.candidates} == {"maker", "writer"}
+
+
+def test_the_only_generation_of_a_reference_is_not_certain():
+    walk = Walk("backward")
+    walk.known.add_use("user", "thing")
+    walk.known.add_generation("thing", "maker")
+    walk.known.references.add("thing")
+    walk.start_activity("user")
+    walk.advance()
+    assert walk.answer.edges == {("user", "thing", "used"): True, ("thing", "maker", "wasGeneratedBy"): False}
+
+
 def test_a_known_state_that_nobody_wrote_is_none_of_the_other_known_states(graph, run):
     writer, reader = graph.task(run, "write", 0), graph.task(run, "read", 0)
     graph.writes(writer, "out", graph.data("s", "a", "v1"))
@@ -255,6 +280,23 @@ def test_in_any_graph_both_directions_follow_the_links_that_uses_have(statements
         assert activities(trace(graph, task), task) == behind[task] - {task}
         ahead = {other for other in tasks if task in behind[other]}
         assert activities(trace(graph, task, "forward"), task) == ahead - {task}
+
+
+@settings(max_examples=300, deadline=None)
+@given(STATEMENTS)
+def test_in_any_graph_the_generations_that_are_told_are_those_that_uses_mean_and_as_certain(statements):
+    graph, tasks = build(statements)
+    known = known_of(graph)
+    for task in tasks:
+        found = trace(graph, task)
+        meant: dict[tuple[str, str], bool] = {}
+        for user, entity, relation in found.edges:
+            origins = origin(known, user, entity) if relation == "used" else Origin()
+            for source in origins.sources:
+                meant[source] = meant.get(source, False) or origins.certain
+        assert {
+            edge[:2]: certain for edge, certain in found.edges.items() if edge.relation == "wasGeneratedBy"
+        } == meant
 
 
 def reached(start: str, links: set[tuple[str, str]]) -> set[str]:
