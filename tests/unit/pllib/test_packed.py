@@ -92,7 +92,7 @@ def test_records_are_those_of_one_look_up_a_value(codecs, steps, most):
 @given(st.dictionaries(names, floats, min_size=1, max_size=12))
 @example({"x": 5e-324, "y": 1.7976931348623157e308, "z": 1e22})
 @example({"x": 1.7976931348623157e308, "y": 1.7976931348623157e308})  # whose sum is infinite
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_packed_floats_are_read_as_the_json_they_stand_for(codecs, values):
     shape = shape_of(values)
     plain = all(len(name) <= 500 and name.isascii() for name in values)
