@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import settings
 
 from deploy import fuseki
 from deploy.errors import ServerMissing
@@ -37,6 +38,10 @@ STOP_SECONDS = 60
 MARK = "PLLIB_TEST_SESSION"
 FUSEKI_DATASETS = 16
 Program = TypeVar("Program")
+
+# Hypothesis fails an example that takes 200 ms, which any does now and then on a busy machine; all else stays as it is (in CI, too).
+settings.register_profile("pllib", parent=settings(), deadline=None)
+settings.load_profile("pllib")
 
 
 @dataclass(frozen=True)

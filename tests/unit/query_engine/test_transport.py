@@ -129,6 +129,6 @@ def test_silence_ends_in_time():
     async def work(client: httpx.AsyncClient, told: list[str]) -> None:
         ANSWERS["/silent"] = b""
         with pytest.raises(httpx.ReadTimeout):
-            await client.get("/silent", timeout=0.2)
+            await client.get("/silent", timeout=httpx.Timeout(20, read=0.2))  # only the answer is late
 
     asyncio.run(with_server(work))
