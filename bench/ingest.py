@@ -224,7 +224,7 @@ def under_backlog(rounds: int = ROUNDS) -> list[Measure]:
         )
         measures += [
             ingest._replace(reach="backlog", reached=(ingest.ratio or 0) >= 0.8),
-            measure(f"ingest, {name}", tasks_a_second, "tasks/s", "–"),
+            measure(f"ingest, {name}", tasks_a_second, "tasks/s", "–")._replace(reach="backlog-lmdb"),
             measure(f"CPU time of all processes, {name}", shares, "times that of the store's own load", "–"),
         ]
     return [*measures, *(measure(f"CPU, {name}, backlog", found, "µs a task", "–") for name, found in cpu.items())]

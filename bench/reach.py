@@ -28,9 +28,14 @@ ROWS = {
 
 
 def verdict(measures: list[Measure]) -> str:
-    """``met``, ``missed`` or ``not in this run``, for the measures of one row: it is met when all of them are."""
+    """``met``, ``missed`` or ``not in this run``, for the measures of one row: it is met when all of them are.
+
+    Nothing where they stand beside each other with no bound.
+    """
     told = [one.reached for one in measures if one.reached is not None]
-    return "not in this run" if not told else "met" if all(told) else "**missed**"
+    if not told:
+        return "" if measures else "not in this run"
+    return "met" if all(told) else "**missed**"
 
 
 def table(measures: list[Measure]) -> str:

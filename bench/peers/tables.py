@@ -194,7 +194,7 @@ def _own_rows(found: Found) -> Iterator[Measure]:
     if answers:
         made = _scaled("memory", 0.1, "MB")("`process`, no tracker", answers)
         yield made._replace(reach="memory-dead", reached=made.value <= 64)
-    answers = found.answers.get(("flowcept-online", "whole"))
+    answers = found.answers.get(("flowcept-online-redis", "whole"))
     if answers:
         yield _scaled("rate", 1, "tasks/s")("flowcept into Redis and LMDB, to the end", answers)._replace(
             reach="backlog-lmdb"
