@@ -62,7 +62,7 @@ test-kubernetes:  ## the manifests, also as kustomize builds them (needs Go)
 	$(need_python)
 	$(prepare) test
 	@GOBIN=$(CURDIR)/.venv/bin go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
-	@$(PYTHON) -m pytest tests/integration/test_kubernetes.py $(ARGS)
+	@PLLIB_KUSTOMIZE=$(CURDIR)/.venv/bin/kustomize $(PYTHON) -m pytest tests/integration/test_kubernetes.py tests/integration/test_kustomize.py $(ARGS)
 
 test-containers:  ## builds the images and runs them with Docker or Podman; without a registry of images: ARGS=--local-bases
 	$(need_python)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,8 @@ import httpx
 import pytest
 
 from tests.integration.query_graph import Served
+
+collect_ignore = [] if "PLLIB_KUSTOMIZE" in os.environ else ["test_kustomize.py"]
 
 
 @pytest.fixture(scope="module")

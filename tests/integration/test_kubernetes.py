@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-import yaml
 
 from tests.conftest import require_fuseki
 from tests.kubernetes_manifests import (
@@ -67,30 +65,6 @@ def test_every_manifest_is_valid_strictly(validator: Any, version: str) -> None:
     wrong["spec"]["template"]["spec"]["containers"][0]["livenessProb"] = {}
     with pytest.raises(validator.ValidationError):
         validator.validate(wrong, version, strict=True)
-
-
-def test_the_example_is_built_and_valid_with_and_without_the_scaler(validator: Any, tmp_path: Path) -> None:
-    kustomize = shutil.which("kustomize", path=str(Path(sys.executable).parent)) or shutil.which("kustomize")
-    if kustomize is None:
-        pytest.skip("kustomize is not installed: make test-kubernetes")
-    shutil.copytree(FOLDER, tmp_path / "kubernetes")
-    example = tmp_path / "kubernetes" / "example"
-    subprocess.run(["sh", str(example / "new-secrets.sh")], check=True)
-    assert (example / "store-credentials").stat().st_mode & 0o77 == 0
-    for scaled in (False, True):
-        text = (example / "kustomization.yaml").read_text()
-        if scaled:
-            (example / "kustomization.yaml").write_text(text.replace("# components:\n#   -", "components:\n  -"))
-        told = subprocess.run([kustomize, "build", str(example)], capture_output=True, text=True, check=True).stdout
-        built = [*yaml.safe_load_all(told)]
-        for each in built:
-            if "keda" not in each["apiVersion"]:
-                validator.validate(each, VERSIONS[-1], strict=True)
-        assert {each["kind"] for each in built} >= {"Secret", "ConfigMap", "StatefulSet", "NetworkPolicy"}
-        assert any(each["kind"] == "ScaledObject" for each in built) is scaled
-        managers = next(each for each in built if each["kind"] == "Deployment")
-        assert ("replicas" in managers["spec"]) is not scaled
-        assert "image: pllib-" not in told, "images have a registry"
 
 
 def test_every_file_is_listed() -> None:
