@@ -17,6 +17,7 @@ import argparse
 import importlib
 import os
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -196,7 +197,9 @@ def main(arguments: Sequence[str]) -> int:
     unknown = [name for name in given.sections if name not in SECTIONS]
     if unknown:
         parser.error(f"no section is called {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
-    return run(given.sections, given.results, SECTIONS, " ".join(["python bench/run.py", *arguments]))
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+        os.environ["TMPDIR"] = tempfile.tempdir = folder  # of all that is started, so that nothing of it stays
+        return run(given.sections, given.results, SECTIONS, " ".join(["python bench/run.py", *arguments]))
 
 
 if __name__ == "__main__":
