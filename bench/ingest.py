@@ -19,13 +19,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from bench.measures import Measure, measure, table
 from bench.pipeline import free_port, rows, stack
-from bench.stores import BASE, NT, Server, lines, running
+from bench.stores import BASE, NT, Server, cpu_seconds, get, lines, running, triples_in
 from deploy.stores import Oxigraph, find_oxigraph
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -33,7 +33,6 @@ TASKS = 8_000
 RUNS = {"one run": 1, "eight runs": 8}
 ROUNDS = 5
 SIZES = (100_000, 1_000_000, 10_000_000)
-COUNT = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
 PYTHON = [sys.executable, "-m"]
 NOBODY = "http://127.0.0.1:1"
 VALUES = "10 + 10 values"
@@ -69,19 +68,10 @@ def tracker(folder: Path, manager_url: str) -> Iterator[Server]:
         yield server
 
 
-def _get(url: str) -> Any:
-    with urlopen(url, timeout=30) as answer:
-        return json.load(answer)
-
-
 def _until_delivered(server: Server) -> None:
     """Returns when nothing waits in a tracker, which forgets an entry only when it is visible."""
-    while _get(server.url + "/v1/stats")["queue"]["depth"]:
+    while get(server.url + "/v1/stats")["queue"]["depth"]:
         time.sleep(0.05)
-
-
-def _count(back: Server) -> int:
-    return int(rows(back.url, COUNT)[0]["n"])
 
 
 class Spent:
@@ -89,15 +79,10 @@ class Spent:
 
     def __init__(self, **servers: Server) -> None:
         self._servers = servers
-        self._before = {name: _cpu(server) for name, server in servers.items()}
+        self._before = {name: cpu_seconds(server.pid) for name, server in servers.items()}
 
     def by_process(self) -> dict[str, float]:
-        return {name: _cpu(server) - self._before[name] for name, server in self._servers.items()}
-
-
-def _cpu(server: Server) -> float:
-    fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return {name: cpu_seconds(server.pid) - self._before[name] for name, server in self._servers.items()}
 
 
 # -- what is shipped
@@ -163,7 +148,7 @@ def drain(waiting: Path, tasks: int, dump: Path) -> Drained:
         shutil.copytree(waiting, folder / "tracker")
         back = services.enter_context(store(folder))
         between = services.enter_context(manager(back))
-        before, spent = _count(back), Spent(store=back, manager=between)
+        before, spent = triples_in(back), Spent(store=back, manager=between)
         front = services.enter_context(tracker(folder / "tracker", between.url))
         began, spent_by_tracker = time.perf_counter(), Spent(tracker=front)
         _until_delivered(front)
@@ -171,7 +156,7 @@ def drain(waiting: Path, tasks: int, dump: Path) -> Drained:
         cpu = spent.by_process() | spent_by_tracker.by_process()
         if not dump.exists():
             _dump(back, dump)
-        return Drained(tasks, _count(back) - before, seconds, cpu)
+        return Drained(tasks, triples_in(back) - before, seconds, cpu)
 
 
 def _dump(back: Server, file: Path) -> None:

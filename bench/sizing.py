@@ -21,7 +21,7 @@ from redis import Redis
 
 from bench.pipeline import rows, stack_in
 from bench.queues import server
-from bench.stores import CHECKOUT, COUNT, get, spooled
+from bench.stores import CHECKOUT, COUNT, cpu_seconds, get, spooled
 from deploy.state import Run, read_run
 
 TASKS = 3_000
@@ -97,7 +97,7 @@ def sizes(kind: str, tasks: int) -> Sizes:
 def _measure(found: Sizes, run: Run, spool: Path, data: Path, urls: dict[str, str]) -> None:
     processes = {one.name: one.process.pid for one in run.services if one.process}
     before, triples, empty = (
-        {name: _cpu(pid) for name, pid in processes.items()},
+        {name: cpu_seconds(pid) for name, pid in processes.items()},
         _triples(urls),
         disk_bytes(data / "tracker"),
     )
@@ -105,7 +105,7 @@ def _measure(found: Sizes, run: Run, spool: Path, data: Path, urls: dict[str, st
         _ship(spool, urls["tracker"])
         found.queue = disk_bytes(data / "tracker") - empty
     _wait(urls["tracker"])
-    found.cpu = {name: _cpu(pid) - before[name] for name, pid in processes.items() if name != "query_engine"}
+    found.cpu = {name: cpu_seconds(pid) - before[name] for name, pid in processes.items() if name != "query_engine"}
     found.memory = {name: _memory(pid) for name, pid in processes.items()}
     found.triples = _triples(urls) - triples
 
@@ -171,11 +171,6 @@ def _wait(tracker: str) -> None:
 
 def _triples(urls: dict[str, str]) -> int:
     return int(rows(urls["store"], COUNT)[0]["n"])
-
-
-def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory(pid: int) -> int:

@@ -172,7 +172,8 @@ def _script(tasks: int) -> None:
                 task.generated(values)
 
 
-def _count(server: Server) -> int:
+def triples_in(server: Server) -> int:
+    """How many triples a store holds."""
     return int(rows(server.url, COUNT)[0]["n"])
 
 
@@ -183,9 +184,9 @@ def ingest(rounds: int = 3) -> list[Measure]:
     for _ in range(rounds):
         with _services(1) as (back, _, tracker), tempfile.TemporaryDirectory() as spool:
             _ship(back, tracker, Path(spool), TASKS // 4)  # warms all up
-            before, commits = _count(back), _commits(tracker)
+            before, commits = triples_in(back), _commits(tracker)
             seconds = _ship(back, tracker, Path(spool), TASKS)
-            triples = _count(back) - before
+            triples = triples_in(back) - before
             batch = triples // max(1, _commits(tracker) - commits)
             text = _dump(back)
             shares.append(triples / seconds)
@@ -271,13 +272,13 @@ def managers(groups: int = 120) -> list[Measure]:
             for number in (1, 2):
                 bodies = [_group() for _ in range(groups)]
                 _connections.clear()  # those of the turn before were closed meanwhile
-                before, began, used = _count(back), time.perf_counter(), _cpu([back, *found])
+                before, began, used = triples_in(back), time.perf_counter(), _cpu([back, *found])
                 with ThreadPoolExecutor(4) as pool:
                     posts = [(found[each % number], group) for each, group in enumerate(bodies)]
                     list(pool.map(lambda post: post[0].post("/v1/prov-ml", post[1], "application/json"), posts))
                 seconds = time.perf_counter() - began
                 if turn:
-                    rates[number].append((_count(back) - before) / seconds)
+                    rates[number].append((triples_in(back) - before) / seconds)
                     busy[number].append(_busy(used, _cpu([back, *found]), seconds))
     for number, texts in busy.items():
         print(f"  {number} manager(s): {texts[-1]}", file=sys.stderr)
@@ -309,13 +310,14 @@ def _group() -> bytes:
     return json.dumps({"version": 1, "documents": [{"activities": activities, "entities": entities}]}).encode()
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used until now."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _cpu(servers: list[Server]) -> list[float]:
-    ticks = os.sysconf("SC_CLK_TCK")
-    found = []
-    for server in servers:
-        fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
-        found.append((int(fields[11]) + int(fields[12])) / ticks)
-    return found
+    return [cpu_seconds(server.pid) for server in servers]
 
 
 def _busy(before: list[float], after: list[float], seconds: float) -> str:

@@ -26,10 +26,6 @@ COMMITS = 15
 TRIPLES, LETTERS = 1_200, 10_000
 
 
-def disk_bytes(folder: Path) -> int:
-    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*"))
-
-
 class Load(threading.Thread):
     """Captures without a pause, each a request, until it is stopped; the exclusive `end` of their numbers."""
 
