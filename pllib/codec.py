@@ -36,13 +36,11 @@ def fast_encoder() -> Optional[Encode]:
     )
 
 
-def fast_float_texts() -> Optional[FloatTexts]:
+def fast_float_texts() -> FloatTexts:
     """What makes the texts of floats, each that of the standard library; it gives ``None`` where they may be others.
 
-    ``None`` as for ``fast_encoder``.
+    To be asked for only where there is a ``fast_encoder``.
     """
-    if fast_encoder() is None:
-        return None
     import orjson
 
     dumps = orjson.dumps

@@ -53,7 +53,7 @@ def accelerate() -> None:
     from .codec import fast_encoder, fast_float_texts
 
     _quickly = fast_encoder()
-    frames.accelerate(fast_float_texts())
+    frames.accelerate(None if _quickly is None else fast_float_texts())
 
 
 quoted = json.encoder.encode_basestring_ascii
