@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE, Popen
 
+from pllib.packing import JSON, LINES
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 Answer = Callable[[socket.socket], None]
@@ -27,9 +29,10 @@ def _reply(status: str, body: bytes = b"{}", *headers: str) -> bytes:
 
 
 def _taken(request: bytes) -> bytes:
-    """A tracker's answer to a batch. Records begin with number and kind; in a text the quotes would be escaped."""
+    """A tracker's answer to a batch, of JSON or of lines. Records begin with number and kind; in a text the quotes would be escaped."""
     count = len(re.findall(rb'\{"n":\d+,"op":', request))
-    return _reply("200 OK", json.dumps({"accepted": count, "rejected": 0, "results": []}).encode())
+    told = json.dumps({"accepted": count, "rejected": 0, "results": []}).encode()
+    return _reply("200 OK", told, f"Accept-Post: {JSON}, {LINES}")
 
 
 def _request(connection: socket.socket) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from .frames import FloatTexts
+from .packing import FloatTexts
 
 Encode = Callable[[str, Dict[str, Any]], Optional[bytes]]
 

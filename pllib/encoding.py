@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Callable, Dict, Iterable, Optional
 
-from . import frames
+from . import packing
 
 Json = Any
 MAX_RECORD = 4_000_000
@@ -53,7 +53,7 @@ def accelerate() -> None:
     from .codec import fast_encoder, fast_float_texts
 
     _quickly = fast_encoder()
-    frames.accelerate(None if _quickly is None else fast_float_texts())
+    packing.accelerate(None if _quickly is None else fast_float_texts())
 
 
 quoted = json.encoder.encode_basestring_ascii

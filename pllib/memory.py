@@ -11,7 +11,6 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Union
 
 from .encoding import weight
-from .frames import unpacked
 from .spool import CLOSED, FULL, Batch, SpoolWriter
 from .spool_reader import STEP_RECORDS, OwnSpool, breathe, nothing
 
@@ -137,7 +136,7 @@ class MemoryQueue:
                 size, item = self._queue.popleft()
             except IndexError:
                 break
-            self._fly(size, unpacked(item) if type(item) is bytes else self._encode(*item))
+            self._fly(size, item if type(item) is bytes else self._encode(*item))
             if not len(self._in_flight) % STEP_RECORDS:
                 self._pause()
         if not self._in_flight:

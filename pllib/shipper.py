@@ -6,10 +6,12 @@ import json
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol
 
 from ._boundary import report, shielded
 from .errors import TransportError
+from .packing import unpacked
 from .spool import Batch
 from .spool_reader import breathe
 from .transport import Transport
@@ -22,7 +24,9 @@ LONGEST_ASKED = 600.0
 """A server that asks to wait longer is asked again after this."""
 
 QUIET_RECORDS = 10
-BUSY_LOOKS = 6
+BUSY_LOOKS = 3
+BUSY_STEP = 2
+"""While a script captures much there are so many looks between two exchanges, and so many intervals between two looks."""
 FULL_BATCH = 2000
 WORTH_RECORDS = 100
 """For so many records that came during an exchange another one is made at once; fewer go with the next look."""
@@ -161,8 +165,25 @@ def _refused(payloads: List[bytes], results: List[Dict[str, Any]]) -> List[Dict[
     for entry in results:
         index = entry.get("index")
         if entry.get("status", 200) >= 400 and isinstance(index, int) and 0 <= index < len(payloads):
-            found[index] = {"reason": entry, "record": json.loads(payloads[index])}
+            found[index] = {"reason": entry, "record": json.loads(unpacked(payloads[index]))}
     return list(found.values())
+
+
+class Call:
+    """Wakes one thread that waits for it; a call that was heard is over. Of one lock: an ``Event`` makes another one for each wait."""
+
+    def __init__(self) -> None:
+        self._unheard = threading.Lock()
+        self._unheard.acquire()
+
+    def make(self) -> None:
+        """Calls, if no call is under way."""
+        with suppress(RuntimeError):
+            self._unheard.release()
+
+    def within(self, seconds: float) -> bool:
+        """Waits for a call; whether there was one in time."""
+        return self._unheard.acquire(timeout=seconds)
 
 
 class Shipper:
@@ -176,7 +197,7 @@ class Shipper:
         self.delivery = delivery
         self.last_error: Optional[str] = None
         self._source, self._interval = source, interval
-        self._wake = threading.Event()
+        self._called = Call()
         self._stop_at: Optional[float] = None
         self._last: List[bytes] = []
         self._failures = 0
@@ -190,7 +211,7 @@ class Shipper:
     def hurry(self) -> None:
         """Looks at the source now, unless the tracker asked to be left alone or did not answer."""
         if not self._failures:
-            self._wake.set()
+            self._called.make()
 
     def stop(self, timeout: float, last: List[bytes]) -> bool:
         """Delivers the rest, for at most ``timeout`` seconds, and ends the thread; whether nothing was left.
@@ -204,7 +225,7 @@ class Shipper:
         self._last = last
         self._source.hurry()
         self._stop_at = time.monotonic() + timeout
-        self._wake.set()
+        self._called.make()
         self._thread.join(timeout)
         return self._delivered_all
 
@@ -227,18 +248,20 @@ class Shipper:
         """Waits for the next round; ``False`` when there is to be none."""
         if stopping:
             return self._source.ready()
-        for _ in range(BUSY_LOOKS if self._found > QUIET_RECORDS else 1):
-            if self._wake.wait(self._interval) or self._source.waiting() >= FULL_BATCH:
+        busy = self._found > QUIET_RECORDS
+        for _ in range(BUSY_LOOKS if busy else 1):
+            if self._called.within(BUSY_STEP * self._interval if busy else self._interval):
                 break
-        self._wake.clear()
+            if self._source.waiting() >= FULL_BATCH:
+                break
         return True
 
     def _after_failure(self, stopping: bool) -> bool:
         if stopping and not self._answered:
             return False  # asked once more, in vain
-        self._wake.clear()
+        self._called.within(0.0)
         if self._stop_at is None:
-            self._wake.wait(max(0.0, self._next - time.monotonic()))
+            self._called.within(max(0.0, self._next - time.monotonic()))
         if self._stop_at is None or not self._answered:
             return True
         if self._next >= self._stop_at:

@@ -40,7 +40,8 @@ FULL, DISK, CLOSED = "full", "disk", "closed"
 
 
 class Batch(NamedTuple):
-    """Payloads of one producer, the position (file number, offset) that is reached once they are taken, and what lay damaged between."""
+    """Payloads of one producer, JSON or packed, the position (file number, offset) that is reached once they are taken, and what
+    lay damaged between."""
 
     producer: str
     payloads: List[bytes]

@@ -17,7 +17,7 @@ from .spool import POINTS_SUFFIX, Batch, SpoolWriter, folder_of, read_segment, s
 STEP_RECORDS = 64
 STEP_SECONDS = 0.002
 """Measured: with shorter pauses the script's thread and the shipper's hand the interpreter to and fro too often."""
-ACK_SECONDS = 1.0
+ACK_SECONDS = 5.0
 LONG_LINES = (frames.MAX_PAYLOAD, 3 * frames.MAX_PAYLOAD)
 KEPT_SUFFIX = ".kept"
 GAP_MARK = b'"op":"gap"'
@@ -99,7 +99,7 @@ class SpoolReader:
         """The next whole records, or ``None`` when nothing whole is there.
 
         Args:
-            max_bytes: bound of the payloads together, which a packed one may go a little beyond; a single larger record comes alone.
+            max_bytes: bound of the payloads together, as they are in the file; a single larger one comes alone.
 
         Raises:
             OSError: a file cannot be read.

@@ -14,6 +14,7 @@ from ._version import __version__
 from .addresses import FILE, locate
 from .errors import TransportError
 from .exchange import Connection
+from .packing import JSON, LINES, unpacked
 
 GZIP_FROM = 2000
 """Bytes from which a body is compressed; not for a tracker on this machine, where it would cost more than it saves."""
@@ -44,6 +45,7 @@ class Transport(Protocol):
         """Delivers records.
 
         Args:
+            payloads: each JSON, or packed.
             accounting: figures of the producer as of now, for whoever asks the tracker.
 
         Returns:
@@ -60,9 +62,18 @@ class Transport(Protocol):
 
 
 def body_of(producer: str, payloads: List[bytes], accounting: Optional[Json] = None) -> bytes:
-    """The batch in the capture format; payloads are already JSON."""
+    """The batch as JSON."""
+    return _head_of(producer, accounting, b",".join(map(unpacked, payloads)))
+
+
+def lines_of(producer: str, payloads: List[bytes], accounting: Optional[Json] = None) -> bytes:
+    """The batch as lines: what it says without records, and then a record a line, which may be packed."""
+    return b"\n".join((_head_of(producer, accounting, b""), *payloads))
+
+
+def _head_of(producer: str, accounting: Optional[Json], records: bytes) -> bytes:
     told = b"" if accounting is None else b',"accounting":%b' % json.dumps(accounting, separators=(",", ":")).encode()
-    return b'{"version":1,"producer":"%b"%b,"records":[%b]}' % (producer.encode("ascii"), told, b",".join(payloads))
+    return b'{"version":1,"producer":"%b"%b,"records":[%b]}' % (producer.encode("ascii"), told, records)
 
 
 def gzipped(body: bytes) -> bytes:
@@ -123,6 +134,7 @@ class HttpTransport:
         self._told_by_files = url.startswith(FILE) or token_file is not None
         self._timeout, self._ca = timeout, ca
         self._near, self._head = True, b""
+        self._takes_lines = False
         self._connection: Optional[Connection] = None
 
     def _made(self) -> Connection:
@@ -134,7 +146,6 @@ class HttpTransport:
             f"POST {parts.path.rstrip('/')}{self.route} HTTP/1.1",
             f"Host: {netloc}",
             f"User-Agent: pllib/{__version__}",
-            "Content-Type: application/json",
             *([f"Authorization: Bearer {token}"] if token else []),
         ]
         self._head = "\r\n".join(lines).encode("latin-1", "replace")
@@ -154,27 +165,39 @@ class HttpTransport:
             raise self._no_answer(error) from error
 
     def post(self, producer: str, payloads: List[bytes], accounting: Optional[Json] = None) -> Dict[str, Any]:
+        if self._takes_lines:
+            try:
+                answer = self._exchange(lines_of(producer, payloads, accounting), LINES)
+                return _accounted(answer, len(payloads), self.url)
+            except TransportError as error:
+                if error.status is not None:
+                    self._takes_lines = False  # until it says so again: another tracker may answer there now
+                if not error.permanent:
+                    raise
         return _accounted(self._exchange(body_of(producer, payloads, accounting)), len(payloads), self.url)
 
-    def _exchange(self, body: bytes) -> Dict[str, Any]:
-        """The tracker's answer to a body of JSON. Raises ``TransportError`` when it was not taken."""
-        return _parsed(self._answered(body), self.url)
+    def _exchange(self, body: bytes, kind: str = JSON) -> Dict[str, Any]:
+        """The tracker's answer to a body. Raises ``TransportError`` when it was not taken."""
+        return _parsed(self._answered(body, kind=kind), self.url)
 
-    def _answered(self, body: bytes, saves: bool = False) -> bytes:
+    def _answered(self, body: bytes, saves: bool = False, kind: str = JSON) -> bytes:
         """The body of an answer of 200. Raises ``TransportError`` for all others.
 
         Args:
             saves: compress also for a tracker on this machine.
+            kind: media type of ``body``.
         """
         try:
             connection, coding = self._connected(), b""
             if len(body) >= GZIP_FROM and (saves or not self._near):
                 body, coding = gzipped(body), b"Content-Encoding: gzip\r\n"
-            answer = connection.post(b"%b\r\n%bContent-Length: %d\r\n\r\n" % (self._head, coding, len(body)), body)
+            head = b"%b\r\nContent-Type: %b\r\n%bContent-Length: %d\r\n\r\n"
+            answer = connection.post(head % (self._head, kind.encode("ascii"), coding, len(body)), body)
         except (OSError, ValueError) as error:
             self.close()
             raise self._no_answer(error) from error
         if answer.status == 200:
+            self._takes_lines = LINES in answer.headers.get("accept-post", "")
             return answer.body
         if answer.status in MOVED and self._told_by_files:
             self.close()

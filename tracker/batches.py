@@ -1,7 +1,8 @@
 """A capture batch from bytes to the bytes of its records (docs/reference/capture-format.md).
 
-A batch is refused as a whole only when it is no batch at all; a record that is wrong is one ``Refused`` and its
-neighbours are not touched.
+It comes as JSON, or as lines: the batch as JSON without records, then a record a line, whose floats may be packed as in a spool
+file (``pllib.packing``). A batch is refused as a whole only when it is no batch at all; a record that is wrong is one ``Refused``
+and its neighbours are not touched.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from edge.errors import RequestError
+from pllib.packing import unpacked
 
 from .records import MAX_DEPTH, split_message
 
@@ -41,6 +43,7 @@ class _Version(Struct):
     version: Union[int, UnsetType] = UNSET
 
 
+_floats = msgspec.json.Encoder()
 _envelope = msgspec.json.Decoder(_Envelope)
 _version = msgspec.json.Decoder(_Version)
 
@@ -54,12 +57,35 @@ def decode_batch(body: bytes) -> Batch:
         RequestError: 400 when ``body`` is no JSON or no batch, 409 when its version is another one, 413 when it
             holds too much.
     """
-    if body.count(b",") > MAX_COMMAS:
-        raise RequestError(413, "too_many_nodes", "the batch holds too many values", fix="send fewer records at once")
+    _check_size(body)
     try:
         return _decode_strictly(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return _decode_leniently(body, error)
+
+
+def decode_lines(body: bytes) -> Batch:
+    """The records of a batch of lines, not yet decoded, with their floats as text.
+
+    Raises:
+        RequestError: as for ``decode_batch``; what is wrong with a line is said of the record.
+    """
+    _check_size(body)
+    head, *lines = body.split(b"\n")
+    batch = decode_batch(head)
+    return batch._replace(records=[*batch.records, *(unpacked(line, _texts) for line in lines)])
+
+
+def _check_size(body: bytes) -> None:
+    """Each value but the first has a comma before it, and a packed one takes a tab."""
+    if max(body.count(b","), body.count(b"\t")) > MAX_COMMAS:
+        raise RequestError(413, "too_many_nodes", "the batch holds too many values", fix="send fewer records at once")
+
+
+def _texts(floats: tuple[float, ...]) -> list[bytes] | None:
+    """Texts that are read as the same floats; ``None`` where JSON has none."""
+    text = _floats.encode(floats)
+    return None if b"null" in text else text[1:-1].split(b",")
 
 
 def _decode_strictly(body: bytes) -> Batch:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from . import producers, validation
-from .batches import decode_batch
+from .batches import Batch
 from .conversion import Document
 from .errors import RecordError
 from .identity import canonical
@@ -54,17 +54,15 @@ class Intake:
         """Says plans, stores and agents again from now on; for when entries that said them were given up."""
         self._known.clear()
 
-    async def take(self, body: bytes, validate: Validation = "off") -> bytes:
+    async def take(self, batch: Batch, validate: Validation = "off") -> bytes:
         """The answer to a batch, as JSON; every accepted record is on disk by then.
 
         Args:
             validate: what becomes of records that are not as planned.
 
         Raises:
-            RequestError: it is no batch.
             QueueUnavailable: nothing of it was taken.
         """
-        batch = decode_batch(body)
         documents = self.documents(self._specifications)
         refused: list[Refused] = []
         results: list[dict[str, Any]] = []

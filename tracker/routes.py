@@ -11,9 +11,11 @@ from starlette.responses import Response
 
 from edge.bodies import read_body
 from edge.errors import RequestError
+from pllib.packing import JSON, LINES
 
 from . import specifications
 from .answers import answer
+from .batches import decode_batch, decode_lines
 from .intake import Validation
 from .parts import MAX_RAW, Parts, parts_of
 from .specification_store import Stored
@@ -22,18 +24,25 @@ from .specifications import SpecificationForm
 router = APIRouter()
 
 BACKLOG_RETRY_SECONDS = 2
+TAKEN = {"Accept-Post": f"{JSON}, {LINES}"}
+"""Says to clients that they may send lines (https://www.w3.org/TR/ldp/#header-accept-post)."""
 
 Validate = Annotated[Validation, Query(description="compare with the specification: `warn` tells, `error` refuses")]
 
 
-@router.post("/v1/captures", tags=["capture"], openapi_extra={"requestBody": {"content": {"application/json": {}}}})
+@router.post("/v1/captures", tags=["capture"], openapi_extra={"requestBody": {"content": {JSON: {}, LINES: {}}}})
 async def take_captures(request: Request, validate: Validate = "off") -> Response:
     """Takes a batch of capture records; what is accepted is on disk when this answers."""
     parts = parts_of(request)
     await check_backlog(parts)
     body = await read_body(request, MAX_RAW)
     with parts.gate.passage():
-        return Response(await parts.intake.take(body, validate), media_type="application/json")
+        batch = decode_lines(body) if _is_lines(request) else decode_batch(body)
+        return Response(await parts.intake.take(batch, validate), headers=TAKEN, media_type=JSON)
+
+
+def _is_lines(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == LINES
 
 
 async def check_backlog(parts: Parts) -> None:

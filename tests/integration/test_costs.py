@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from pllib.packing import LINES
 from tests.unit.pllib.receiver import Receiver
 
 ROOT = Path(__file__).parents[2]
@@ -96,11 +97,13 @@ def test_a_record_is_one_write_and_none_in_memory(tmp_path, mode):
 @pytest.mark.parametrize("pace", ["at full speed", "paced"])
 def test_bytes_on_the_wire_and_requests_of_a_thousand_tasks(tmp_path, receiver, pace):
     """The requests are what a second of looking takes; where each exchange brought the next there were hundreds."""
+    receiver.says_lines = True
     found = run(tmp_path, "flush", pace, mode="process", url=receiver.url)
     assert found["flushed"]
     records = [record for record in receiver.records if record.get("id", "").startswith("step/")]
     assert len(records) == 2 * TASKS
-    assert sum(len(json.dumps(record, separators=(",", ":"))) for record in records) / TASKS <= 670
+    assert sum(map(len, receiver.bodies)) / TASKS <= 680
+    assert [headers["Content-Type"] for headers in receiver.headers[1:]] == [LINES] * (len(receiver.headers) - 1)
     assert len(receiver.batches) <= 40
 
 

@@ -16,6 +16,7 @@ from tests.faults.proxy import Proxy, Reply, Request, relay, slow
 from tests.integration.test_manager_process import Manager, wait_until
 from tests.provenance import tracked
 from tests.provenance.oxigraph import Oxigraph
+from tracker.batches import decode_batch
 from tracker.database import Database
 from tracker.dispatch import AT_A_TIME, Dispatcher
 from tracker.intake import Intake
@@ -90,7 +91,7 @@ class Tracker:
     async def take(self, queue: SqliteQueue, tasks: int, size: int = BATCH) -> None:
         intake = Intake(queue, Specifications(), self.metrics, Producers())
         for body in batches(tasks, size):
-            assert json.loads(await intake.take(body))["rejected"] == 0
+            assert json.loads(await intake.take(decode_batch(body)))["rejected"] == 0
 
     async def deliver(self, queue: SqliteQueue, url: str, group: tuple[int, int] = GROUP) -> None:
         async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client:

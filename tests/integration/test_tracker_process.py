@@ -23,6 +23,8 @@ from typing import Any
 import httpx
 import pytest
 
+from pllib.transport import HttpTransport
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 
@@ -197,6 +199,24 @@ def test_a_bad_record_is_refused_alone_and_kept(tracker: Tracker, receiver: Rece
     kept = tracker.client.get("/v1/quarantine").json()["quarantined"]
     assert [one["field"] for one in kept] == ["$.status", "$"]
     assert json.loads(kept[0]["body"])["status"] == "done"
+
+
+def test_lines_are_taken_as_the_same_records_are_as_json(tracker: Tracker, receiver: Receiver) -> None:
+    transport = HttpTransport(f"http://127.0.0.1:{tracker.client.base_url.port}", 30)
+    taken = []
+    for producer in ("0" * 32, "1" * 32):  # the first time as JSON
+        payloads = [json.dumps(ended(number, f"{producer}/9f-1")).encode() for number in (1, 2)]
+        first = payloads[0][:-1] + b',"generated":{"x":\t,"y":\t}}\tmpmZmZmZuT8AAAAAAADw/w=='
+        bad = payloads[1].replace(b"finished", b"done")
+        answer = transport.post(producer, [first, bad, payloads[1]], {"accepted": 3})
+        assert (answer["accepted"], [one["index"] for one in answer["results"]]) == (2, [1])
+        wait_until(tracker.drained, "the queue drains")
+        taken.append(json.dumps(receiver.taken).replace(producer, "P"))
+        receiver.taken.clear()
+    transport.close()
+    assert transport._takes_lines
+    assert taken[0] == taken[1]
+    assert len(tracker.client.get("/v1/quarantine").json()["quarantined"]) == 2
 
 
 def test_bodies_that_are_refused_as_a_whole(tracker: Tracker) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from pllib.packing import JSON, LINES, unpacked
+
 
 class Receiver:
     """A tracker that keeps what it gets.
@@ -18,6 +20,8 @@ class Receiver:
         plan: answers to give first: (status, headers, body).
         answers_a_connection: after so many it closes the connection without a word.
         pause: seconds before each answer.
+        says_lines: whether it says that it takes lines, which it does anyway.
+        bodies: as they came, decompressed.
     """
 
     def __init__(self) -> None:
@@ -27,6 +31,8 @@ class Receiver:
         self.plan: list[tuple[int, dict[str, str], bytes]] = []
         self.answers_a_connection = 1_000_000
         self.pause = 0.0
+        self.says_lines = False
+        self.bodies: list[bytes] = []
         self.reject: Callable[[dict[str, Any]], str | None] = lambda record: None
         receiver = self
 
@@ -40,8 +46,9 @@ class Receiver:
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 receiver.headers.append(dict(self.headers))
+                receiver.bodies.append(body)
                 time.sleep(receiver.pause)
-                status, headers, answer = receiver.plan.pop(0) if receiver.plan else receiver.take(json.loads(body))
+                status, headers, answer = receiver.plan.pop(0) if receiver.plan else receiver.take(self.batch(body))
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -50,6 +57,13 @@ class Receiver:
                 self.wfile.write(answer)
                 self.answered += 1
                 self.close_connection = self.answered >= receiver.answers_a_connection
+
+            def batch(self, body: bytes) -> dict[str, Any]:
+                if self.headers["Content-Type"] != LINES:
+                    found: dict[str, Any] = json.loads(body)
+                    return found
+                head, *lines = body.split(b"\n")
+                return {**json.loads(head), "records": [json.loads(unpacked(line)) for line in lines]}
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -69,7 +83,8 @@ class Receiver:
             else:
                 self.records.append(record)
         answer = {"accepted": len(batch["records"]) - len(results), "rejected": len(results), "results": results}
-        return 200, {}, json.dumps(answer).encode()
+        headers = {"Accept-Post": f"{JSON}, {LINES}"} if self.says_lines else {}
+        return 200, headers, json.dumps(answer).encode()
 
     def stop(self) -> None:
         self._server.shutdown()

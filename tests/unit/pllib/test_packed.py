@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pllib import codec, encoding, frames, origins, records, shapes, spool, spool_reader
+from pllib import codec, encoding, frames, origins, packing, records, shapes, spool, spool_reader
 
 FROZEN = Path(__file__).parent / "frozen" / "packed-v1.frames"
 HEAD = '{"n":1,"op":"end"'
@@ -37,10 +37,10 @@ Step = tuple[dict[Any, Any], dict[Any, Any], int]
 
 @pytest.fixture(params=["standard library", "pllib[fast]"])
 def codecs(request) -> Iterator[None]:
-    before = frames._quickly
-    frames.accelerate(codec.fast_float_texts() if request.param == "pllib[fast]" else None)
+    before = packing._quickly
+    packing.accelerate(codec.fast_float_texts() if request.param == "pllib[fast]" else None)
     yield
-    frames.accelerate(before)
+    packing.accelerate(before)
 
 
 def table() -> origins.Origins:
@@ -55,7 +55,7 @@ def shape_of(values: dict[str, Any]) -> shapes.Shape | None:
 
 def read(made: records.Made) -> bytes:
     """The payload as whoever reads the file has it."""
-    return frames.unpacked(made) if isinstance(made, bytes) else encoding.payload(*made)
+    return packing.unpacked(made) if isinstance(made, bytes) else encoding.payload(*made)
 
 
 def ends(known: origins.Origins, step: Step, quickly: bool) -> list[bytes]:
@@ -101,7 +101,7 @@ def test_packed_floats_are_read_as_the_json_they_stand_for(codecs, values):
         packed = shapes.packed(HEAD, "generated", shape, tuple(values.values()))
         assert b"\n" not in packed
         assert packed.isascii()
-        assert frames.unpacked(packed) == encoding.standard_payload(HEAD, {"generated": values})
+        assert packing.unpacked(packed) == encoding.standard_payload(HEAD, {"generated": values})
 
 
 def test_floats_are_packed_and_a_chain_takes_one_look_up():
@@ -169,7 +169,7 @@ def test_no_cut_and_no_flipped_bit_gives_other_floats():
     written = [shapes.packed(HEAD, "generated", shape, (value,)) for value in (0.1, 0.2)]
     first = frames.encode(written[0])
     whole = first + frames.encode(written[1])
-    expected = [frames.unpacked(payload) for payload in written]
+    expected = [packing.unpacked(payload) for payload in written]
     for cut in range(len(whole)):
         assert [frame.payload for frame in frames.decode(whole[:cut])] == expected[: cut >= len(first)]
     for bit in range((len(first) - 1) * 8):
@@ -188,7 +188,7 @@ def test_a_batch_of_packed_records_keeps_its_bound(tmp_path):
     packed = shapes.packed(HEAD, "generated", shape, tuple(values.values()))
     for _ in range(300):
         sink.offer(packed)
-    size = len(frames.unpacked(packed))
+    size = len(packed)
     reader = spool_reader.SpoolReader(str(tmp_path), PRODUCER)
     taken = 0
     while batch := reader.take(1000, 20 * size):

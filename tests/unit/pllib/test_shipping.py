@@ -16,6 +16,7 @@ import pllib
 from pllib import spool, spool_reader
 from pllib.errors import TransportError
 from pllib.memory import MemoryQueue
+from pllib.packing import JSON, LINES
 from pllib.shipper import Delivery, delay
 from pllib.transport import HttpTransport, retry_after
 from tests.unit.pllib.receiver import Receiver
@@ -125,6 +126,75 @@ def test_what_another_tracker_or_token_could_take_stays(receiver, status):
     assert delivery.step()
     assert (delivery.delivered, delivery.refused) == (2, 0)
     delivery.transport.close()
+
+
+PACKED = [
+    b'{"n":0,"op":"end","generated":{"x":\t,"a%b":\t}}\tmpmZmZmZuT8AAAAAAADw/w==',
+    b'{"n":1,"op":"end","generated":{"x":"\\t"}}',
+    b'{"n":2,"op":"end","generated":{"y":\t}}\tAQAAAAAAAAA=',
+]
+MEANT = [{"x": 0.1, "a%b": {"$": "float", "v": "-INF"}}, {"x": "\t"}, {"y": 5e-324}]
+
+
+def posted(transport: HttpTransport) -> int:
+    return int(transport.post("0" * 32, PACKED)["accepted"])
+
+
+def test_records_go_as_they_are_to_a_tracker_that_says_it_takes_lines(receiver):
+    receiver.says_lines = True
+    transport = HttpTransport(receiver.url, 5.0)
+    assert [posted(transport), posted(transport)] == [3, 3]
+    assert [headers["Content-Type"] for headers in receiver.headers] == [JSON, LINES]
+    assert receiver.bodies[1].split(b"\n")[1:] == PACKED
+    assert [record["generated"] for record in receiver.records] == [*MEANT, *MEANT]
+    receiver.says_lines = False  # an older one has taken its place
+    assert [posted(transport), posted(transport)] == [3, 3]
+    assert [headers["Content-Type"] for headers in receiver.headers[2:]] == [LINES, JSON]
+    transport.close()
+
+
+@pytest.mark.parametrize("status", [400, 415, 422, 413])
+def test_a_tracker_that_no_longer_takes_lines_gets_the_same_records_as_json_at_once(receiver, status):
+    receiver.says_lines = True
+    source = queue(0)
+    source.offer(*PACKED)
+    delivery = deliver(source, receiver, 1)
+    assert delivery.step()
+    receiver.plan = [(status, {}, b'{"error": {"code": "no_json"}}')]
+    assert delivery.step()
+    assert [headers["Content-Type"] for headers in receiver.headers] == [JSON, LINES, JSON]
+    assert delivery.step()
+    assert (delivery.delivered, delivery.refused) == (3, 0)
+    assert [record["generated"] for record in receiver.records] == MEANT
+    delivery.transport.close()
+
+
+@pytest.mark.parametrize("status", [400, 404, 500, 503])
+def test_whoever_answers_lines_in_another_way_gets_json_the_next_time(receiver, status):
+    receiver.says_lines = True
+    transport = HttpTransport(receiver.url, 5.0)
+    assert posted(transport) == 3
+    receiver.plan = [(status, {}, b"<html>")]
+    with pytest.raises(TransportError):
+        posted(transport)
+    assert posted(transport) == 3
+    assert [headers["Content-Type"] for headers in receiver.headers] == [JSON, LINES, JSON]
+    transport.close()
+
+
+def test_a_refused_record_of_lines_is_kept_as_json(receiver, tmp_path):
+    receiver.says_lines = True
+    receiver.reject = lambda record: "no" if record["n"] == 2 else None
+    sink = spool.SpoolWriter(str(tmp_path), "0" * 32, 10**6, 10**7)
+    source = spool_reader.SpoolReader(str(tmp_path), "0" * 32)
+    delivery = Delivery(source, HttpTransport(receiver.url, 5.0), 1, 10**6)
+    for payload in PACKED:
+        sink.offer(payload)
+        assert delivery.step()
+    (line,) = (tmp_path / "00" / ("0" * 32 + ".refused")).read_text().splitlines()
+    assert json.loads(line)["record"]["generated"] == MEANT[2]
+    delivery.transport.close()
+    sink.close()
 
 
 def test_a_failure_in_the_middle_of_halving_counts_nothing_twice(receiver):

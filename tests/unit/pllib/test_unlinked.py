@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pllib
-from pllib import _boundary, activities, encoding, memory, records, spool, this_process
+from pllib import _boundary, activities, encoding, memory, packing, records, spool, this_process
 
 ROOT = Path(__file__).parents[3]
 NAMES: list[Any] = ["x", "y", "é", "", "n" * 600, 7, None]
@@ -99,7 +99,7 @@ def json_copy(value: Any) -> Any:
 
 def taken(client: Any) -> list[bytes]:
     batch = client.sink.take(10**6, 10**9)
-    return list(batch.payloads)
+    return [packing.unpacked(payload) for payload in batch.payloads]
 
 
 def written(folder: str, producer: str) -> list[bytes]:
