@@ -20,8 +20,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
+
+from pllib.packing import JSON, LINES, unpacked
 
 TIMEOUT = 60.0
 
@@ -94,12 +96,19 @@ def keeping(records: dict[tuple[str, int], bytes], behaviour: Behaviour = relay)
 
     def behave(proxy: Proxy, request: Request) -> Reply:
         if request.path.endswith("/v1/captures"):
-            batch = json.loads(plain_body(request))
+            batch = batch_of(plain_body(request), request.headers.get("content-type", JSON))
             for record in batch["records"]:
                 records[batch["producer"], record["n"]] = json.dumps(record).encode()
         return behaviour(proxy, request)
 
     return behave
+
+
+def batch_of(body: bytes, kind: str) -> dict[str, Any]:
+    """A batch as it is as JSON; ``kind``: its media type."""
+    head, *lines = body.split(b"\n") if kind == LINES else [body]
+    batch: dict[str, Any] = json.loads(head)
+    return {**batch, "records": [*batch["records"], *(json.loads(unpacked(line)) for line in lines)]}
 
 
 def plain_body(request: Request) -> bytes:
@@ -189,7 +198,8 @@ class Proxy:
             return Reply(502, {}, b"{}")
         finally:
             connection.close()
-        named = {name: text for name, text in found.getheaders() if name.lower() in ("content-type", "retry-after")}
+        told = ("content-type", "retry-after", "accept-post")
+        named = {name: text for name, text in found.getheaders() if name.lower() in told}
         return Reply(found.status, named, body)
 
     def __enter__(self) -> Self:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from pllib.packing import JSON, LINES, unpacked
+from pllib.packing import JSON, LINES
+from tests.faults.proxy import batch_of
 
 
 class Receiver:
@@ -48,7 +49,11 @@ class Receiver:
                 receiver.headers.append(dict(self.headers))
                 receiver.bodies.append(body)
                 time.sleep(receiver.pause)
-                status, headers, answer = receiver.plan.pop(0) if receiver.plan else receiver.take(self.batch(body))
+                status, headers, answer = (
+                    receiver.plan.pop(0)
+                    if receiver.plan
+                    else receiver.take(batch_of(body, self.headers["Content-Type"]))
+                )
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -57,13 +62,6 @@ class Receiver:
                 self.wfile.write(answer)
                 self.answered += 1
                 self.close_connection = self.answered >= receiver.answers_a_connection
-
-            def batch(self, body: bytes) -> dict[str, Any]:
-                if self.headers["Content-Type"] != LINES:
-                    found: dict[str, Any] = json.loads(body)
-                    return found
-                head, *lines = body.split(b"\n")
-                return {**json.loads(head), "records": [json.loads(unpacked(line)) for line in lines]}
 
             def log_message(self, *_: Any) -> None:
                 pass
