@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Dict, Generic, Iterable, Iterator, Mapping, Optional, Set, Tuple, Type, TypeVar, Union
 
 from . import facts, producer, records, this_process, values
-from ._boundary import complain, nothing, shielded
+from ._boundary import complain, nothing, shielded, shielded_step
 from .client import Client
 from .errors import CaptureError, FullError
 from .facts import checked_rank, checked_stage, error_facts, meta_facts, quoted
@@ -62,15 +62,16 @@ class Activity:
     _sole: Optional[Client] = None  # who began the workflow execution, if it belongs to that process alone
     _added: Optional[Set[str]] = None  # names of generated values that are recorded already
     _number: Optional[str] = None
-    _session = _who = ""  # who: which activity its records are about
+    _session = ""
+    _who: Optional[records.Who] = None
     _resumes = _match = _ended = _silent = False  # silent: nothing of it is recorded, nor of what is opened inside it
 
     def __init__(
         self,
         name: str,
-        *,
         parent: Optional[Activity] = None,
         used: Optional[Mapping[str, Any]] = None,
+        *,
         stage: Optional[str] = None,
         person: Optional[str] = None,
         meta: Optional[Mapping[str, Any]] = None,
@@ -99,25 +100,13 @@ class Activity:
     @shielded(_not_recorded)
     def begin(self) -> Activity:
         """Records the begin; ``with`` does this."""
-        if self._began is None:
-            outer = self.parent or _open.get()
-            if outer is not None and outer._silent:
-                self.parent, self.wf, self._silent = outer, outer.wf, True
-            if not self._silent:
-                client = this_process._client or this_process.current()
-                if client.settings.enabled:
-                    self._client = client
-                    self._begin(client)
+        self._start(_open.get())
         return self
 
     @shielded(_not_recorded)
     def end(self, error: Optional[BaseException] = None) -> None:
         """Records the end, with what was generated; ``with`` does this. Failed when there is an ``error``."""
-        if self._began is None or self._ended:
-            return
-        self._ended = True
-        if self._client is not None and self._client.pid == os.getpid():
-            self._end(error)  # in a forked child nothing: the parent's activities end in the parent
+        self._stop(error)
 
     @shielded(nothing)
     def used(self, *mappings: Mapping[str, Any], **named: Any) -> None:
@@ -191,7 +180,7 @@ class Activity:
     ) -> Task:
         """A task inside this activity; for ``with``."""
         if stage is None and not options:
-            return Task(name, parent=self, used=used)
+            return Task(name, self, used)
         return Task(name, parent=self, used=used, stage=checked_stage(stage), **options)
 
     def section(self, name: str, *, used: Optional[Mapping[str, Any]] = None, **options: Any) -> Section:
@@ -212,8 +201,8 @@ class Activity:
     # -- context ------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Any:
-        self._outer = _open.get()
-        self.begin()
+        self._outer = outer = _open.get()
+        self._start(outer)
         _open.set(self)
         return self
 
@@ -223,47 +212,72 @@ class Activity:
         _open.set(self._outer)
         self._outer = None
         try:
-            self.end(error)
+            self._stop(error)
         except FullError:
             if error is None:
                 raise  # else the script's own exception is the one to go on
 
+    @shielded_step("Activity.begin", _not_recorded)
+    def _start(self, outer: Optional[Activity]) -> None:
+        """Begins inside the parent that was said, else inside ``outer``, the one that is open."""
+        if self._began is not None:
+            return
+        parent = self.parent or outer
+        if parent is not None and parent._silent:
+            self.parent, self.wf, self._silent = parent, parent.wf, True
+        if self._silent:
+            return
+        client = this_process._client or this_process.current()
+        if client.settings.enabled:
+            self._client = client
+            self._begin(client, parent)
+
+    @shielded_step("Activity.end", _not_recorded)
+    def _stop(self, error: Optional[BaseException]) -> None:
+        if self._began is None or self._ended:
+            return
+        self._ended = True
+        # In a forked child, whose client is another one, nothing: the parent's activities end in the parent.
+        client = self._client
+        if client is not None and (client is this_process._client or client.pid == os.getpid()):
+            self._end(error)
+
     # -- records ------------------------------------------------------------------------------------------------
 
-    def _begin(self, client: Client) -> None:
-        parent = self.parent
+    def _begin(self, client: Client, parent: Optional[Activity]) -> None:
         if parent is None:
-            parent = self.parent = _open.get() or implicit_workflow()
+            parent = implicit_workflow()
+        self.parent = parent
         if parent._began is None:
             parent.begin()
         self.wf, self._match = parent.wf, parent._match
         self._origins, self._sole = parent._origins, parent._sole
         number = next(client.numbers)
         if self._number is not None:
-            unique = quoted(self._number)
+            self.id = f"{quoted(self.name)}/{quoted(self._number)}"
             self._resumes = parent._resumes
             self._session = f"{client.producer}-{number}"
+        elif parent._sole is client:  # where nobody else takes part the record's number is enough
+            self.id = f"{quoted(self.name)}/{number}"
         else:
-            # In an execution of this process the record's number is enough; elsewhere the producer makes it unique.
-            unique = str(number) if parent._sole is client else f"{client.producer}-{number}"
-        self.id = f"{quoted(self.name)}/{unique}"
+            self.id = f"{quoted(self.name)}/{client.producer}-{number}"
         # A run counts as the parent of what is in it; a workflow that is none has no inputs of its own to inherit.
         self._emit_begin(client, number, parent.id if parent.id or parent.stage else None)
 
     def _emit_begin(self, client: Client, number: int, up: Optional[str]) -> None:
         self._began = began = time_ns() // 1000, monotonic_ns()
-        used, self._given_used = self._given_used, NOTHING
-        self._who = who = self._identity()
-        head = number, began, who, up, self._session, self.stage
-        origins: Origins = self._origins  # type: ignore[assignment]
+        self._who = who = self.kind, self.wf, self.id, self._match
+        used, origins = self._given_used, self._origins
+        if used:
+            self._given_used = NOTHING
         if not self.person and not self._resumes and self.id:
-            client.keep(records.begun, (origins, head, used), used)
+            client.keep(records.begun, (origins, used, number, began, who, up, self._session, self.stage), used)
             return
         client.link()
         parts: Dict[str, Any] = {"person": values.bounded_name(self.person)} if self.person else {}
-        parts.update(records.parts_of(origins, used))
+        parts.update(records.parts_of(origins, used))  # type: ignore[arg-type]
         self._more_parts(parts)
-        client.accept(records.begin_head(*head), parts)
+        client.accept(records.begin_head(number, began, who, up, self._session, self.stage), parts)
 
     def _more_parts(self, parts: Dict[str, Any]) -> None:
         """Fields that not all have in their begin."""
@@ -304,12 +318,15 @@ class Activity:
         if client.points is not None:
             client.points.end(self.wf, self.id)
         moment = time_ns() // 1000, monotonic_ns()
-        used, self._given_used = self._given_used, NOTHING
-        generated, self._given = self._given, NOTHING
-        status = "finished" if error is None else "failed"
-        head = next(client.numbers), self._began, moment, self._who or self._identity(), self._session, status
+        used, generated = self._given_used, self._given
+        if used:
+            self._given_used = NOTHING
+        if generated:
+            self._given = NOTHING
+        number, who = next(client.numbers), self._who or (self.kind, self.wf, self.id, self._match)
         if error is None and not self._meta and not self._given_output:
-            client.keep(records.ended, (origins, head, self.id, used, generated), used, generated)
+            head = number, self._began, moment, who, self._session, "finished"
+            client.keep(records.ended, (origins, self.id, used, generated, *head), used, generated)
             return
         client.link()
         parts = records.parts_of(origins, used, generated, self.id)
@@ -318,7 +335,8 @@ class Activity:
         if self._meta:
             parts["meta"] = meta_facts(self._meta)
         parts.update(self._given_output)
-        client.accept(records.end_head(*head), parts)
+        status = "finished" if error is None else "failed"
+        client.accept(records.end_head(number, self._began, moment, who, self._session, status), parts)
 
     def _check_open(self, call: str) -> None:
         if self._ended:
@@ -369,7 +387,7 @@ class Workflow(Activity):
         self.rank = checked_rank(rank)
         self._within = _checked_within(within)
 
-    def _begin(self, client: Client) -> None:
+    def _begin(self, client: Client, parent: Optional[Activity]) -> None:
         number = next(client.numbers)
         shared = self._execution or client.settings.execution
         self.wf = f"{quoted(self.name)}/{quoted(shared) if shared else f'{client.producer}-{number}'}"
@@ -446,6 +464,9 @@ class Remote(Activity):
 
     def end(self, error: Optional[BaseException] = None) -> None:
         """Nothing: whoever opened it ends it."""
+
+    def _stop(self, error: Optional[BaseException]) -> None:
+        """Likewise."""
 
     def _check_open(self, call: str) -> None:
         """Whether it has ended is not known here. What is recorded at once can be said of it, what waits for its end cannot."""

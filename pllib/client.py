@@ -159,9 +159,10 @@ class Client:
         """
         if self._offer_unlinked is not None:
             if not self.losses.pending:
-                more = kept_bytes(used) if used else 0
-                size = more if more is None or not generated else kept_bytes(generated, more)
-                if size is not None and self._offer_unlinked(KEPT_BYTES + size, make, given):
+                size = kept_bytes(used, KEPT_BYTES) if used else KEPT_BYTES
+                if generated and size is not None:
+                    size = kept_bytes(generated, size)
+                if size is not None and self._offer_unlinked(size, make, given):
                     if self._shipper is None and self._ships:
                         self._start_shipper()
                     return

@@ -6,7 +6,7 @@ Pure functions of what is given to them, so that they may be called later, in th
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Set, Tuple, Union
 
 from .encoding import quoted
 from .facts import with_text_names
@@ -23,6 +23,8 @@ MAX_HEAD = 10_000
 NOTHING: Given = MappingProxyType({})
 Moment = Tuple[int, int]
 """Wall clock in microseconds since 1970, and the monotonic one in nanoseconds."""
+Who = Tuple[str, str, str, bool]
+"""What ``identity`` takes."""
 
 
 def identity(kind: str, wf: str, identifier: str, match: bool) -> str:
@@ -36,15 +38,14 @@ def identity(kind: str, wf: str, identifier: str, match: bool) -> str:
 
 
 def begin_head(
-    number: int, moment: Moment, who: str, up: Optional[str], session: str, stage: Optional[str] = None
+    number: int, moment: Moment, who: Who, up: Optional[str], session: str, stage: Optional[str] = None
 ) -> str:
     """The text of a begin's record up to its values.
 
     Args:
-        who: the ``identity``.
         up: the ``id`` of the parent, if it is to be said.
     """
-    head = f'{{"n":{number},"op":"begin","t":{moment[0]},"m":{moment[1]},{who}'
+    head = f'{{"n":{number},"op":"begin","t":{moment[0]},"m":{moment[1]},{identity(*who)}'
     if up is not None:
         head += f',"up":"{up}"'
     if session:
@@ -52,17 +53,18 @@ def begin_head(
     return f'{head},"stage":"{stage}"' if stage else head
 
 
-def end_head(number: int, began: Moment, moment: Moment, who: str, session: str, status: str) -> str:
+def end_head(number: int, began: Moment, moment: Moment, who: Who, session: str, status: str) -> str:
     """The text of an end's record up to its values; it says how long it took: the wall clock may have been set meanwhile."""
     elapsed = max(0, moment[1] - began[1]) // 1000
     end = began[0] + elapsed
-    head = f'{{"n":{number},"op":"end","t":{end},"m":{moment[1]},{who},"elapsed":{elapsed},"status":"{status}"'
+    said = f'{identity(*who)},"elapsed":{elapsed},"status":"{status}"'
+    head = f'{{"n":{number},"op":"end","t":{end},"m":{moment[1]},{said}'
     if session:
         head += f',"session":"{session}"'
     return f'{head},"clock":{moment[0]}' if abs(moment[0] - end) > 1000 else head
 
 
-def begun(origins: Origins, head: Tuple[Any, ...], used: Given) -> Made:
+def begun(origins: Origins, used: Given, *head: Any) -> Made:
     """The record of a begin that says no more than its ``begin_head`` and what was used."""
     text = begin_head(*head)
     if len(text) > MAX_HEAD or not text.isascii():  # ids that came from elsewhere may be anything
@@ -80,7 +82,7 @@ def begun(origins: Origins, head: Tuple[Any, ...], used: Given) -> Made:
     return (text, parts) if known else packed(text, "used", shape, floats)
 
 
-def ended(origins: Origins, head: Tuple[Any, ...], identifier: str, used: Given, generated: Given) -> Made:
+def ended(origins: Origins, identifier: str, used: Given, generated: Given, *head: Any) -> Made:
     """The record of an end that says no more than its ``end_head`` and what was used and generated."""
     text = end_head(*head)
     if used or not identifier or len(text) > MAX_HEAD or not text.isascii():
@@ -108,44 +110,53 @@ def parts_of(origins: Origins, used: Given, generated: Given = NOTHING, identifi
     return parts
 
 
-FIXED = frozenset((float, bool, type(None)))
-"""Types whose values take a few bytes."""
 SHORT_TEXT = 1000
 INT64 = 2**63
-KEPT_BYTES = 900
+KEPT_BYTES = 600
 """About what a record takes that is not made yet, without its values."""
+VALUE_BYTES = 130
+"""And what each value takes beside a text's letters: it, its short name, and its place in a mapping."""
+SHORT_NAME = 30
+MOST_NAMES = 5000
+
+_names: Set[str] = set()  # short ones that came before: that all names are among them is quickly seen
+_are_known = _names.issuperset
 
 
-def kept_bytes(given: Given, more: int = 0) -> Optional[int]:
+def kept_bytes(given: Given, total: int = 0) -> Optional[int]:
     """About how many bytes these values take when their record is made later, rather more than less; ``None``: make it at once.
 
     Args:
-        more: bytes to add.
+        total: bytes to add.
 
     That is so where a value may change meanwhile or is large: all but numbers, short texts, truth values and ``None``.
     """
-    try:
-        total = more + 100 * len(given) + len("".join(given))
-    except TypeError:
-        return None  # names that are no text
-    if FIXED.issuperset(map(type, given.values())):
-        return total
-    texts = _bytes_of_texts(given)
-    return None if texts is None else total + texts
-
-
-def _bytes_of_texts(given: Given) -> Optional[int]:
-    """Bytes of the texts among values; ``None``: there is something else among them than is said above."""
-    total = 0
+    if not _are_known(given):
+        names = _bytes_of_names(given)
+        if names is None:
+            return None
+        total += names
+    total += VALUE_BYTES * len(given)
     for value in given.values():
         kind = type(value)
-        if kind is str:
-            total += 4 * len(value)
-            if len(value) > SHORT_TEXT:
-                return None
-        elif kind is int:
+        if kind is float or kind is bool or value is None:
+            continue
+        if kind is int:
             if not -INT64 <= value < INT64:
                 return None
-        elif kind not in FIXED:
+        elif kind is not str or len(value) > SHORT_TEXT:
             return None
+        else:
+            total += 4 * len(value)
     return total
+
+
+def _bytes_of_names(given: Given) -> Optional[int]:
+    """Bytes of names that did not all come before; ``None``: some are no text."""
+    if not all([type(name) is str for name in given]):
+        return None
+    short = [name for name in given if len(name) <= SHORT_NAME]
+    if len(_names) + len(short) > MOST_NAMES:
+        _names.clear()
+    _names.update(short[:MOST_NAMES])
+    return 4 * sum(map(len, given))

@@ -47,6 +47,9 @@ def table() -> origins.Origins:
     return origins.Origins("w/1", lambda data, _: str(data))
 
 
+WHO = ("task", "w/1", "t/1", False)
+
+
 def shape_of(values: dict[str, Any]) -> shapes.Shape | None:
     """As of names that were met before."""
     shapes.shape_of(values)
@@ -62,10 +65,10 @@ def ends(known: origins.Origins, step: Step, quickly: bool) -> list[bytes]:
     """Payloads of a task's begin and end, which is said to be execution ``t/{number}``."""
     used, generated, number = step
     said = f"t/{number}"  # a text of its own each time
-    begin = number, (5, 7), records.identity("task", "w/1", said, False), "", "", None
+    begin = number, (5, 7), ("task", "w/1", said, False), "", "", None
     end = number, (5, 7), (6, 900), begin[2], "", "finished"
     if quickly:
-        made = [records.begun(known, begin, used), records.ended(known, end, said, {}, generated)]
+        made = [records.begun(known, used, *begin), records.ended(known, said, {}, generated, *end)]
         return [read(each) for each in made]
     return [
         encoding.standard_payload(records.begin_head(*begin), records.parts_of(known, used)),
@@ -108,7 +111,7 @@ def test_floats_are_packed_and_a_chain_takes_one_look_up():
     """Else the tests above would show nothing."""
     known = table()
     shape = shape_of({"x": 0, "y": 0})
-    made = records.ended(known, (1, (5, 7), (6, 9), "", "", "finished"), "t/1", {}, {"x": 0.1, "y": 0.2})
+    made = records.ended(known, "t/1", {}, {"x": 0.1, "y": 0.2}, 1, (5, 7), (6, 9), WHO, "", "finished")
     assert isinstance(made, bytes)
     assert b"0.1" not in made
     assert shape is not None

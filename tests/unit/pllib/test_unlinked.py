@@ -214,15 +214,16 @@ def test_the_estimate_is_no_less_than_what_is_held(shape):
     import tracemalloc
 
     queue = memory.MemoryQueue("0" * 32, 10**6, 10**9, encoding.payload)
+    wf = "w/" + "0" * 32 + "-1"  # the same text for all that is in it
 
     def keep(n: int) -> None:
         used = dict(HELD[shape](n))
-        size = records.kept_bytes(used) if used else 0
+        size = records.kept_bytes(used, records.KEPT_BYTES)
         assert size is not None
         moment = (10**15 + n, 10**13 + n)
-        who = records.identity("task", "w/" + "0" * 32 + "-1", f"t/{n}", False)
-        given = (None, (n + 10**6, moment, who, "", "", None), used)
-        assert queue.offer_unlinked(records.KEPT_BYTES + size, records.begun, given)
+        who = ("task", wf, f"t/{n}", False)
+        given = (None, used, n + 10**6, moment, who, "", "", None)
+        assert queue.offer_unlinked(size, records.begun, given)
 
     keep(0)
     tracemalloc.start()
