@@ -116,27 +116,14 @@ class Activity:
             named.update(mapping)
         self._given_used = {**self._given_used, **named}
 
-    @shielded(lambda self, *_: Generated(self.wf, self.id, {}))
-    def generated(self, *mappings: Mapping[str, Any], **named: Any) -> Generated:
+    def generated(self, /, *mappings: Mapping[str, Any], **named: Any) -> Generated:
         """Adds values that were generated; recorded when the activity ends.
 
         Returns:
             handles by name: hand them to another task's ``used`` for an exact link.
         """
-        self._check_open("generated")
-        for mapping in mappings:
-            named.update(mapping)
-        handles = Generated(self.wf, self.id, named)
-        if self._added:
-            named = self._not_added(named)
-        given = self._given
-        if given:
-            for name in given.keys() & named.keys():
-                if given[name] is not named[name]:
-                    self._keep_replaced(name, given[name])
-            named = {**given, **named}
-        self._given = named
-        return handles
+        found: Generated = self._generate((mappings, named))
+        return found
 
     @shielded(lambda self, *_: Generated(self.wf, self.id, {}))
     def add(
@@ -232,15 +219,35 @@ class Activity:
             self._client = client
             self._begin(client, parent)
 
+    @shielded_step("Activity.generated", lambda self, _: Generated(self.wf, self.id, {}))
+    def _generate(self, said: Tuple[Tuple[Mapping[str, Any], ...], Dict[str, Any]]) -> Generated:
+        self._check_open("generated")
+        mappings, named = said
+        for mapping in mappings:
+            named.update(mapping)
+        handles = Generated(self.wf, self.id, named)
+        if self._added:
+            named = self._not_added(named)
+        given = self._given
+        if given:
+            for name in given.keys() & named.keys():
+                if given[name] is not named[name]:
+                    self._keep_replaced(name, given[name])
+            named = {**given, **named}
+        self._given = named
+        return handles
+
     @shielded_step("Activity.end", _not_recorded)
     def _stop(self, error: Optional[BaseException]) -> None:
         if self._began is None or self._ended:
             return
         self._ended = True
+        client = this_process._client
+        if self._client is None:
+            return
         # In a forked child, whose client is another one, nothing: the parent's activities end in the parent.
-        client = self._client
-        if client is not None and (client is this_process._client or client.pid == os.getpid()):
-            self._end(error)
+        if self._client is client or self._client.pid == os.getpid():
+            self._end(client or this_process.current(), error)
 
     # -- records ------------------------------------------------------------------------------------------------
 
@@ -265,8 +272,8 @@ class Activity:
         self._emit_begin(client, number, parent.id if parent.id or parent.stage else None)
 
     def _emit_begin(self, client: Client, number: int, up: Optional[str]) -> None:
-        self._began = began = time_ns() // 1000, monotonic_ns()
         self._who = who = self.kind, self.wf, self.id, self._match
+        self._began = began = time_ns() // 1000, monotonic_ns()
         used, origins = self._given_used, self._origins
         if used:
             self._given_used = NOTHING
@@ -311,22 +318,18 @@ class Activity:
             self._keep_replaced(name, generated[name])
         return {name: value for name, value in generated.items() if name not in added}
 
-    def _end(self, error: Optional[BaseException]) -> None:
-        client, origins = this_process._client or this_process.current(), self._origins
-        if origins is None or self._began is None:
-            return
+    def _end(self, client: Client, error: Optional[BaseException]) -> None:
         if client.points is not None:
             client.points.end(self.wf, self.id)
         moment = time_ns() // 1000, monotonic_ns()
-        used, generated = self._given_used, self._given
+        used, generated, origins = self._given_used, self._given, self._origins
         if used:
             self._given_used = NOTHING
         if generated:
             self._given = NOTHING
-        number, who = next(client.numbers), self._who or (self.kind, self.wf, self.id, self._match)
+        head = next(client.numbers), self._began, moment, self._who, self._session
         if error is None and not self._meta and not self._given_output:
-            head = number, self._began, moment, who, self._session, "finished"
-            client.keep(records.ended, (origins, self.id, used, generated, *head), used, generated)
+            client.keep(records.ended, (origins, self.id, used, generated, *head, "finished"), used, generated)
             return
         client.link()
         parts = records.parts_of(origins, used, generated, self.id)
@@ -335,8 +338,7 @@ class Activity:
         if self._meta:
             parts["meta"] = meta_facts(self._meta)
         parts.update(self._given_output)
-        status = "finished" if error is None else "failed"
-        client.accept(records.end_head(number, self._began, moment, who, self._session, status), parts)
+        client.accept(records.end_head(*head, "finished" if error is None else "failed"), parts)
 
     def _check_open(self, call: str) -> None:
         if self._ended:

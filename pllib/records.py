@@ -45,7 +45,8 @@ def begin_head(
     Args:
         up: the ``id`` of the parent, if it is to be said.
     """
-    head = f'{{"n":{number},"op":"begin","t":{moment[0]},"m":{moment[1]},{identity(*who)}'
+    wall, steady = moment
+    head = f'{{"n":{number},"op":"begin","t":{wall},"m":{steady},{identity(*who)}'
     if up is not None:
         head += f',"up":"{up}"'
     if session:
@@ -55,13 +56,14 @@ def begin_head(
 
 def end_head(number: int, began: Moment, moment: Moment, who: Who, session: str, status: str) -> str:
     """The text of an end's record up to its values; it says how long it took: the wall clock may have been set meanwhile."""
-    elapsed = max(0, moment[1] - began[1]) // 1000
+    wall, steady = moment
+    elapsed = (steady - began[1]) // 1000 if steady > began[1] else 0
     end = began[0] + elapsed
     said = f'{identity(*who)},"elapsed":{elapsed},"status":"{status}"'
-    head = f'{{"n":{number},"op":"end","t":{end},"m":{moment[1]},{said}'
+    head = f'{{"n":{number},"op":"end","t":{end},"m":{steady},{said}'
     if session:
         head += f',"session":"{session}"'
-    return f'{head},"clock":{moment[0]}' if abs(moment[0] - end) > 1000 else head
+    return head if -1000 <= wall - end <= 1000 else f'{head},"clock":{wall}'
 
 
 def begun(origins: Origins, used: Given, *head: Any) -> Made:
@@ -138,13 +140,12 @@ def kept_bytes(given: Given, total: int = 0) -> Optional[int]:
         total += names
     total += VALUE_BYTES * len(given)
     for value in given.values():
-        kind = type(value)
-        if kind is float or kind is bool or value is None:
+        if type(value) is float or value is None or value is True or value is False:
             continue
-        if kind is int:
+        if type(value) is int:
             if not -INT64 <= value < INT64:
                 return None
-        elif kind is not str or len(value) > SHORT_TEXT:
+        elif type(value) is not str or len(value) > SHORT_TEXT:
             return None
         else:
             total += 4 * len(value)
