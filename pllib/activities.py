@@ -274,17 +274,18 @@ class Activity:
     def _emit_begin(self, client: Client, number: int, up: Optional[str]) -> None:
         self._who = who = self.kind, self.wf, self.id, self._match
         self._began = began = time_ns() // 1000, monotonic_ns()
+        head = number, began, who, up, self._session, self.stage
         used, origins = self._given_used, self._origins
         if used:
             self._given_used = NOTHING
         if not self.person and not self._resumes and self.id:
-            client.keep(records.begun, (origins, used, number, began, who, up, self._session, self.stage), used)
+            client.keep(records.begun, origins, head, used)
             return
         client.link()
         parts: Dict[str, Any] = {"person": values.bounded_name(self.person)} if self.person else {}
         parts.update(records.parts_of(origins, used))  # type: ignore[arg-type]
         self._more_parts(parts)
-        client.accept(records.begin_head(number, began, who, up, self._session, self.stage), parts)
+        client.accept(records.begin_head(*head), parts)
 
     def _more_parts(self, parts: Dict[str, Any]) -> None:
         """Fields that not all have in their begin."""
@@ -327,18 +328,19 @@ class Activity:
             self._given_used = NOTHING
         if generated:
             self._given = NOTHING
-        head = next(client.numbers), self._began, moment, self._who, self._session
+        status = "finished" if error is None else "failed"
+        head: Any = next(client.numbers), self._began, moment, self._who, self._session, status
         if error is None and not self._meta and not self._given_output:
-            client.keep(records.ended, (origins, self.id, used, generated, *head, "finished"), used, generated)
+            client.keep(records.ended, origins, head, used, generated)
             return
         client.link()
-        parts = records.parts_of(origins, used, generated, self.id)
+        parts = records.parts_of(origins, used, generated, self.id)  # type: ignore[arg-type]
         if error is not None:
             parts["error"] = error_facts(error)
         if self._meta:
             parts["meta"] = meta_facts(self._meta)
         parts.update(self._given_output)
-        client.accept(records.end_head(*head, "finished" if error is None else "failed"), parts)
+        client.accept(records.end_head(*head), parts)
 
     def _check_open(self, call: str) -> None:
         if self._ended:

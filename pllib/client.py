@@ -16,7 +16,7 @@ from .errors import FullError, SpoolError
 from .losses import Losses
 from .process_end import end_with_multiprocessing, ended
 from .producer import producer_facts
-from .records import KEPT_BYTES, NOTHING, Given, Made, kept_bytes
+from .records import KEPT_BYTES, NOTHING, Given, Made, kept
 from .settings import Settings, default_spool
 from .spool import CLOSED, SpoolWriter, folder_of
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .syncing import Syncer
 
 Json = Any
+Make = Callable[..., Made]
 SYNC_SECONDS = 0.4
 """What the last sync may take at the end of the process."""
 LOOK_SECONDS = 0.001
@@ -151,23 +152,28 @@ class Client:
             if reason is not None:
                 self.no_room(reason, lambda: self._offer_after_gaps(item), weight)
 
-    def keep(self, make: Callable[..., Made], given: Tuple[Any, ...], used: Given, generated: Given = NOTHING) -> None:
-        """Takes the record that ``make(*given)`` makes: later, in a queue in memory, where none of its values can change.
+    def keep(self, make: Make, origins: Any, head: Tuple[Any, ...], used: Given, generated: Given = NOTHING) -> None:
+        """Takes the record that ``make`` makes of the rest: later, in a queue in memory, where none of its values can change.
 
         Raises:
             FullError: as ``accept``.
         """
         if self._offer_unlinked is not None:
             if not self.losses.pending:
-                size = kept_bytes(used, KEPT_BYTES) if used else KEPT_BYTES
-                if generated and size is not None:
-                    size = kept_bytes(generated, size)
-                if size is not None and self._offer_unlinked(size, make, given):
+                size, held = kept(used, KEPT_BYTES) if used else (KEPT_BYTES, used)
+                if not generated:
+                    given: Tuple[Any, ...] = origins, head, held
+                elif size:
+                    size, made = kept(generated, size)
+                    given = origins, head, held, made
+                if size and self._offer_unlinked(size, make, given):
                     if self._shipper is None and self._ships:
                         self._start_shipper()
                     return
             self.link()
-        made = make(*given)
+        self._take(make(origins, head, used, generated) if generated else make(origins, head, used))
+
+    def _take(self, made: Made) -> None:
         if type(made) is not bytes:
             self.accept(*made)
             return

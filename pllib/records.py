@@ -6,11 +6,11 @@ Pure functions of what is given to them, so that they may be called later, in th
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Set, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple, Union
 
 from .encoding import quoted
 from .facts import with_text_names
-from .shapes import FLOATS, packed, shape_of
+from .shapes import FLOATS, Shape, known, learned, packed, shape_of
 
 if TYPE_CHECKING:
     from .origins import Origins
@@ -25,6 +25,8 @@ Moment = Tuple[int, int]
 """Wall clock in microseconds since 1970, and the monotonic one in nanoseconds."""
 Who = Tuple[str, str, str, bool]
 """What ``identity`` takes."""
+Kept = Union[Given, Tuple[Shape, Tuple[Any, ...]]]
+"""Values by name; or what is known of the names, which came before, and the values: that takes half of the memory."""
 
 
 def identity(kind: str, wf: str, identifier: str, match: bool) -> str:
@@ -66,34 +68,32 @@ def end_head(number: int, began: Moment, moment: Moment, who: Who, session: str,
     return head if -1000 <= wall - end <= 1000 else f'{head},"clock":{wall}'
 
 
-def begun(origins: Origins, used: Given, *head: Any) -> Made:
+def begun(origins: Origins, head: Tuple[Any, ...], used: Kept) -> Made:
     """The record of a begin that says no more than its ``begin_head`` and what was used."""
     text = begin_head(*head)
-    if len(text) > MAX_HEAD or not text.isascii():  # ids that came from elsewhere may be anything
-        return text, parts_of(origins, used)
-    if not used:
+    plain = len(text) <= MAX_HEAD and text.isascii()  # ids that came from elsewhere may be anything
+    if not used and plain:
         return (text + "}").encode("ascii")
-    floats, shape = tuple(used.values()), shape_of(used)
-    if shape is None or not FLOATS.issuperset(map(type, floats)):
-        return text, parts_of(origins, used)
+    shape, floats = _columns(used)
+    if not plain or shape is None or not FLOATS.issuperset(map(type, floats)):
+        return text, parts_of(origins, _mapping(used))
     maker = origins.maker(shape, floats)
     if maker is not None:
         return f'{text},"links":{{{quoted(maker)}:{shape.listed}}}}}'.encode("ascii")
-    parts = parts_of(origins, used)
+    parts = parts_of(origins, _mapping(used))
     known = "links" in parts or not FLOATS.issuperset(map(type, parts["used"].values()))
     return (text, parts) if known else packed(text, "used", shape, floats)
 
 
-def ended(origins: Origins, identifier: str, used: Given, generated: Given, *head: Any) -> Made:
+def ended(origins: Origins, head: Tuple[Any, ...], used: Kept, generated: Kept = NOTHING) -> Made:
     """The record of an end that says no more than its ``end_head`` and what was used and generated."""
-    text = end_head(*head)
-    if used or not identifier or len(text) > MAX_HEAD or not text.isascii():
-        return text, parts_of(origins, used, generated, identifier)
-    if not generated:
+    text, identifier = end_head(*head), head[3][2]
+    plain = not used and identifier and len(text) <= MAX_HEAD and text.isascii()
+    if not generated and plain:
         return (text + "}").encode("ascii")
-    floats, shape = tuple(generated.values()), shape_of(generated)
-    if shape is None or not FLOATS.issuperset(map(type, floats)):
-        return text, parts_of(origins, NOTHING, generated, identifier)
+    shape, floats = _columns(generated)
+    if not plain or shape is None or not FLOATS.issuperset(map(type, floats)):
+        return text, parts_of(origins, _mapping(used), _mapping(generated), identifier)
     origins.remember(shape, floats, identifier)
     return packed(text, "generated", shape, floats)
 
@@ -114,50 +114,43 @@ def parts_of(origins: Origins, used: Given, generated: Given = NOTHING, identifi
 
 SHORT_TEXT = 1000
 INT64 = 2**63
-KEPT_BYTES = 600
+KEPT_BYTES = 700
 """About what a record takes that is not made yet, without its values."""
-VALUE_BYTES = 130
-"""And what each value takes beside a text's letters: it, its short name, and its place in a mapping."""
-SHORT_NAME = 30
-MOST_NAMES = 5000
-
-_names: Set[str] = set()  # short ones that came before: that all names are among them is quickly seen
-_are_known = _names.issuperset
 
 
-def kept_bytes(given: Given, total: int = 0) -> Optional[int]:
-    """About how many bytes these values take when their record is made later, rather more than less; ``None``: make it at once.
+def kept(given: Given, size: int) -> Tuple[int, Kept]:
+    """These values in the form in which they wait for their record to be made.
 
     Args:
-        total: bytes to add.
+        size: bytes of memory without them.
 
-    That is so where a value may change meanwhile or is large: all but numbers, short texts, truth values and ``None``.
+    Returns:
+        about how many bytes of memory with them, rather more than less; 0: the record has to be made at once. That is so where a
+        value may change meanwhile or is large: all but numbers, short texts, truth values and ``None``.
     """
-    if not _are_known(given):
-        names = _bytes_of_names(given)
-        if names is None:
-            return None
-        total += names
-    total += VALUE_BYTES * len(given)
-    for value in given.values():
+    names, values = tuple(given), tuple(given.values())
+    shape = known(names) or learned(names)
+    for value in values:
         if type(value) is float or value is None or value is True or value is False:
             continue
         if type(value) is int:
             if not -INT64 <= value < INT64:
-                return None
+                return 0, given
         elif type(value) is not str or len(value) > SHORT_TEXT:
-            return None
+            return 0, given
         else:
-            total += 4 * len(value)
-    return total
+            size += 4 * len(value) + 40
+    if shape is not None:
+        return size + 45 * len(values), (shape, values)
+    try:
+        return size + 100 * len(values) + len("".join(given)), given
+    except TypeError:
+        return 0, given  # names that are no text
 
 
-def _bytes_of_names(given: Given) -> Optional[int]:
-    """Bytes of names that did not all come before; ``None``: some are no text."""
-    if not all([type(name) is str for name in given]):
-        return None
-    short = [name for name in given if len(name) <= SHORT_NAME]
-    if len(_names) + len(short) > MOST_NAMES:
-        _names.clear()
-    _names.update(short[:MOST_NAMES])
-    return 4 * sum(map(len, given))
+def _columns(given: Kept) -> Tuple[Optional[Shape], Tuple[Any, ...]]:
+    return given if isinstance(given, tuple) else (shape_of(given), tuple(given.values()))
+
+
+def _mapping(given: Kept) -> Given:
+    return dict(zip(given[0].names, given[1])) if isinstance(given, tuple) else given

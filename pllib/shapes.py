@@ -40,15 +40,17 @@ class Shape:
 
 _shapes: Dict[Tuple[Any, ...], Shape] = {}
 _met: Set[int] = set()  # hashes of sets of names that came once: many come no second time
+known = _shapes.get
+"""What is known of these names, a tuple, by now."""
 
 
 def shape_of(given: Mapping[str, Any]) -> Optional[Shape]:
     """What is known of the names of these values; ``None`` where they come for the first time, are not plain, or are too many."""
     names = tuple(given)
-    return _shapes.get(names) or _learned(names)
+    return known(names) or learned(names)
 
 
-def _learned(names: Tuple[Any, ...]) -> Optional[Shape]:
+def learned(names: Tuple[Any, ...]) -> Optional[Shape]:
     """What there is to know of names that are met again."""
     known = hash(names)
     if known not in _met:
@@ -59,7 +61,7 @@ def _learned(names: Tuple[Any, ...]) -> Optional[Shape]:
     if not _plain(names):
         return None
     found = Shape(names)
-    if len(_shapes) >= MOST or sum([len(shape.blank) for shape in _shapes.values()]) > MOST_HELD:
+    if len(_shapes) >= MOST or sum([len(shape.blank) for shape in list(_shapes.values())]) > MOST_HELD:
         _shapes.clear()
     _shapes[names] = found
     return found

@@ -68,7 +68,7 @@ def ends(known: origins.Origins, step: Step, quickly: bool) -> list[bytes]:
     begin = number, (5, 7), ("task", "w/1", said, False), "", "", None
     end = number, (5, 7), (6, 900), begin[2], "", "finished"
     if quickly:
-        made = [records.begun(known, used, *begin), records.ended(known, said, {}, generated, *end)]
+        made = [records.begun(known, begin, used), records.ended(known, end, {}, generated)]
         return [read(each) for each in made]
     return [
         encoding.standard_payload(records.begin_head(*begin), records.parts_of(known, used)),
@@ -111,7 +111,7 @@ def test_floats_are_packed_and_a_chain_takes_one_look_up():
     """Else the tests above would show nothing."""
     known = table()
     shape = shape_of({"x": 0, "y": 0})
-    made = records.ended(known, "t/1", {}, {"x": 0.1, "y": 0.2}, 1, (5, 7), (6, 9), WHO, "", "finished")
+    made = records.ended(known, (1, (5, 7), (6, 9), WHO, "", "finished"), {}, {"x": 0.1, "y": 0.2})
     assert isinstance(made, bytes)
     assert b"0.1" not in made
     assert shape is not None

@@ -210,22 +210,27 @@ HELD: dict[str, Make] = {
 
 
 @pytest.mark.parametrize("shape", HELD)
-def test_the_estimate_is_no_less_than_what_is_held(shape):
+@pytest.mark.parametrize("known", [False, True])
+def test_the_estimate_is_no_less_than_what_is_held(shape, known, monkeypatch):
     import tracemalloc
+
+    if not known:
+        monkeypatch.setattr(records, "known", lambda names: None)
+        monkeypatch.setattr(records, "learned", lambda names: None)
 
     queue = memory.MemoryQueue("0" * 32, 10**6, 10**9, encoding.payload)
     wf = "w/" + "0" * 32 + "-1"  # the same text for all that is in it
 
     def keep(n: int) -> None:
         used = dict(HELD[shape](n))
-        size = records.kept_bytes(used, records.KEPT_BYTES)
-        assert size is not None
+        size, held = records.kept(used, records.KEPT_BYTES)
         moment = (10**15 + n, 10**13 + n)
         who = ("task", wf, f"t/{n}", False)
-        given = (None, used, n + 10**6, moment, who, "", "", None)
+        given = (None, (n + 10**6, moment, who, "", "", None), held)
         assert queue.offer_unlinked(size, records.begun, given)
 
-    keep(0)
+    for n in (-2, -1, 0):
+        keep(n)
     tracemalloc.start()
     before = queue._bytes
     for n in range(1, 501):
