@@ -129,7 +129,11 @@ def kept(given: Given, size: int) -> Tuple[int, Kept]:
         value may change meanwhile or is large: all but numbers, short texts, truth values and ``None``.
     """
     names, values = tuple(given), tuple(given.values())
-    shape = known(names) or learned(names)
+    shape = known(names)
+    if shape is None:
+        shape = learned(names)
+        if shape is not None:
+            size += shape.bytes_held()  # once: others that wait with it come later
     for value in values:
         if type(value) is float or value is None or value is True or value is False:
             continue

@@ -206,6 +206,7 @@ HELD: dict[str, Make] = {
     "integers": lambda n: {f"x{k}": 10**6 * n + k for k in range(10)},
     "texts": lambda n: {f"x{k}": f"{n} {k}" + "😀" * 100 for k in range(3)},
     "names": lambda n: {f"{n} {k}" * 20: None for k in range(10)},
+    "names that come twice": lambda n: {f"{n // 2} {k}": n + k / 7 for k in range(20)},
 }
 
 
