@@ -1,6 +1,6 @@
 """The boundary between the library and the script it lives in: nothing of ours is raised through it.
 
-This is the client's only broad handler. What it swallows is counted and the first few are logged to the
+Here are the client's only broad handlers. What they swallow is counted and the first few are logged to the
 ``pllib`` logger (which has no handler by default, so nothing is printed).
 """
 

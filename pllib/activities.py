@@ -122,8 +122,7 @@ class Activity:
         Returns:
             handles by name: hand them to another task's ``used`` for an exact link.
         """
-        found: Generated = self._generate((mappings, named))
-        return found
+        return self._generate((mappings, named))  # type: ignore[no-any-return]
 
     @shielded(lambda self, *_: Generated(self.wf, self.id, {}))
     def add(
@@ -242,11 +241,9 @@ class Activity:
         if self._began is None or self._ended:
             return
         self._ended = True
-        client = this_process._client
-        if self._client is None:
-            return
+        client, own = this_process._client, self._client
         # In a forked child, whose client is another one, nothing: the parent's activities end in the parent.
-        if self._client is client or self._client.pid == os.getpid():
+        if own is not None and (own is client or own.pid == os.getpid()):
             self._end(client or this_process.current(), error)
 
     # -- records ------------------------------------------------------------------------------------------------
@@ -276,8 +273,7 @@ class Activity:
         self._began = began = time_ns() // 1000, monotonic_ns()
         head = number, began, who, up, self._session, self.stage
         used, origins = self._given_used, self._origins
-        if used:
-            self._given_used = NOTHING
+        self._given_used = NOTHING
         if not self.person and not self._resumes and self.id:
             client.keep(records.begun, origins, head, used)
             return
@@ -324,10 +320,7 @@ class Activity:
             client.points.end(self.wf, self.id)
         moment = time_ns() // 1000, monotonic_ns()
         used, generated, origins = self._given_used, self._given, self._origins
-        if used:
-            self._given_used = NOTHING
-        if generated:
-            self._given = NOTHING
+        self._given_used = self._given = NOTHING
         status = "finished" if error is None else "failed"
         head: Any = next(client.numbers), self._began, moment, self._who, self._session, status
         if error is None and not self._meta and not self._given_output:
@@ -466,11 +459,8 @@ class Remote(Activity):
         self._client = this_process.current()
         self._origins = Origins(wf, lambda data, origins: this_process.encode_data(data, origins.facts))
 
-    def end(self, error: Optional[BaseException] = None) -> None:
-        """Nothing: whoever opened it ends it."""
-
     def _stop(self, error: Optional[BaseException]) -> None:
-        """Likewise."""
+        """Nothing: whoever opened it ends it."""
 
     def _check_open(self, call: str) -> None:
         """Whether it has ended is not known here. What is recorded at once can be said of it, what waits for its end cannot."""
