@@ -14,6 +14,9 @@ Scalar = Union[bool, int, float, str]
 STORE = "store"
 """Parameter that every analysis with a parameter of type ``data`` has too: the store that a path is in."""
 
+LEAST = "least"
+"""The variable of what :class:`Least` finds."""
+
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,6 +67,18 @@ class Query(Strict):
     text: str = Field(min_length=1, description="A SPARQL SELECT with an empty block `VALUES ?name {}` a parameter.")
 
 
+class Least(Strict):
+    """How the least value of each is found without a look at everything that makes a value count.
+
+    First, of every part, a bound that no value of it is below: of all values that may count, and no question whether they do.
+    Then the least value of the part with the least bound, and of the next ones, until no bound is below what was found.
+    """
+
+    part: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$", description="The variable of a part, as an epoch.")
+    bounds: str = Field(min_length=1, description="A SPARQL SELECT of parts and of ?bound, a number.")
+    text: str = Field(min_length=1, description="A SPARQL SELECT of ?least, with a block for parts.")
+
+
 class Each(Strict):
     """What an analysis is asked of, one by one: the query is asked for each at the same time, and the answers are put together.
 
@@ -73,6 +88,14 @@ class Each(Strict):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$", description="The variable; the query has a block for it.")
     text: str = Field(min_length=1, description="A SPARQL SELECT of this variable, with blocks for parameters.")
+    known: dict[str, str] = Field(
+        default_factory=dict,
+        description="What few things are looked up for each before the query: by variable, a SPARQL SELECT of it; there are "
+        "blocks for it, which get all that were found.",
+    )
+    least: Optional[Least] = Field(
+        None, description="How the least value of each is found; the query has a block VALUES ?least {} for it."
+    )
     order: Optional[str] = Field(
         None, description="The column that the answers are put in order by, the least first; else as they were found."
     )
@@ -102,18 +125,35 @@ class Analysis(Strict):
         """The text with the usual prefixes before it."""
         return SPARQL_PREFIXES + self.query.text
 
+    @staticmethod
+    def _told(each: Each, blocks: frozenset[str]) -> frozenset[str]:
+        """Names of parameters that the query is asked with for each. Raises ``ValueError`` where a block is missing."""
+        told = {each.name, *each.known}
+        if each.least is not None:
+            bounds = _blocks("each.least.bounds", SPARQL_PREFIXES + each.least.bounds)
+            exact = _blocks("each.least.text", SPARQL_PREFIXES + each.least.text)
+            _have("each.least.text", exact, {each.least.part})
+            _have("query.text", blocks, {LEAST})
+            blocks = blocks - {LEAST} | bounds | exact - {each.least.part}
+        _have("query.text", blocks, told)
+        looked_up = [_blocks(f"each.known.{name}", SPARQL_PREFIXES + text) for name, text in each.known.items()]
+        return (blocks - told).union(*looked_up) - {each.name}
+
     @model_validator(mode="after")
     def _query_fits(self) -> Analysis:
         blocks = _blocks("query.text", self.sparql)
         if self.each is not None:
-            if self.each.name not in blocks:
-                raise ValueError(f"query.text: it has no block VALUES ?{self.each.name} {{}}")
-            blocks = blocks - {self.each.name} | _blocks("each.text", self.each.sparql)
+            blocks = self._told(self.each, blocks) | _blocks("each.text", self.each.sparql)
         names = {parameter.name for parameter in self.parameters}
         if names != blocks:
             wrong = ", ".join(sorted(names ^ blocks))
             raise ValueError(f"parameters and empty blocks VALUES ?name {{}} of the query differ in: {wrong}")
         return self
+
+
+def _have(field: str, blocks: frozenset[str], names: set[str]) -> None:
+    if missing := names - blocks:
+        raise ValueError(f"{field}: it has no block VALUES ?{min(missing)} {{}}")
 
 
 def _blocks(field: str, sparql: str) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from typing import Any, Optional
 
 import orjson
 
@@ -29,20 +30,62 @@ async def bounded_table(store: StoreClient, query: str, most: int = MAX_ROWS) ->
         TooLarge: they have more than 64 MB.
         QueryTimeout, StoreFailed: the store broke off; and what :meth:`StoreClient.proxy` raises.
     """
-    cut, kept = cutter(RESULTS_JSON, most), bytearray()
+    kept = _Kept(most)
     async with store.proxy(query, RESULTS_JSON.media_type) as response, aclosing(response.aiter_bytes()) as parts:  # type: ignore[type-var]
         async for part in parts:
-            kept += cut.feed(part)
-            if len(kept) > MAX_BYTES:
+            kept.add(part)
+            if len(kept.text) > MAX_BYTES:
                 raise TooLarge(f"the answer has more than {MAX_BYTES} bytes")
-            if cut.full:
+            if kept.full:
                 break
-    kept += cut.close()
-    if not cut.complete():
-        raise broken_off(bytes(kept[-TAIL:]))
     try:
-        document = orjson.loads(kept)
+        document = kept.whole()
         rows = [{name: term(value) for name, value in row.items()} for row in document["results"]["bindings"]]
-        return list(document["head"]["vars"]), rows, cut.full
+        return list(document["head"]["vars"]), rows, kept.full
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise StoreFailed("the store's answer is no result of a SELECT query") from error
+
+
+class _Kept:
+    """An answer as it comes in, of so many rows at most.
+
+    Where rows begin is sought, which costs more than all else that is done with them, only in an answer with so many braces that
+    it may have too many rows.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.text = bytearray()
+        self._cut = cutter(RESULTS_JSON, most)
+        self._left: Optional[int] = most
+        """Braces until rows are counted; ``None`` when they are."""
+
+    @property
+    def full(self) -> bool:
+        """Whether there are more rows."""
+        return self._cut.full
+
+    def add(self, part: bytes) -> None:
+        """A further part."""
+        if self._left is None:
+            self.text += self._cut.feed(part)
+            return
+        self.text += part
+        self._left -= part.count(b"{")
+        if self._left < 0:
+            self._count()
+
+    def _count(self) -> None:
+        self._left, so_far = None, bytes(self.text)
+        self.text[:] = self._cut.feed(so_far)
+
+    def whole(self) -> Any:
+        """What it says, when no more comes. Raises as ``bounded_table``; ``orjson.JSONDecodeError`` where it is no JSON."""
+        if self._left is not None:
+            try:
+                return orjson.loads(self.text)
+            except orjson.JSONDecodeError:
+                self._count()  # which knows an answer that was broken off from one that never was any
+        self.text += self._cut.close()
+        if not self._cut.complete():
+            raise broken_off(bytes(self.text[-TAIL:]))
+        return orjson.loads(self.text)

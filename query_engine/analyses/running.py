@@ -11,13 +11,14 @@ from typing import Any, Optional, Union
 
 from pllib.provml.vocabulary import SPARQL_PREFIXES, XSD
 from query_engine.aliases import Aliases, load
-from query_engine.analyses.form import STORE, Analysis, Each, Parameter, Pivot
+from query_engine.analyses.form import LEAST, STORE, Analysis, Each, Least, Parameter, Pivot
 from query_engine.analyses.rows import MAX_ROWS, bounded_rows
 from query_engine.binding import UNBOUND, Iri, Literal, Unbound, bind, parameters
-from query_engine.errors import BadParameter, NotFound
+from query_engine.errors import BadParameter, NotFound, TooLarge
 from query_engine.lineage_start import Start, Starts
 from query_engine.names import Names
 from query_engine.store import Row, StoreClient
+from query_engine.terms import Term
 
 _OVER_RENAMES = re.compile(r"provlake:sameStateAs\?/|/provlake:sameStateAs\?(?![\w?*+])")
 
@@ -145,17 +146,59 @@ class Asked:
         async with self._turns:
             return await bounded_rows(self._store, query)
 
+    async def _one(self, analysis: Analysis, each: Each, one: Iri) -> tuple[list[Row], bool]:
+        """The rows of the query for one of them, after what the query is to know of it was looked up."""
+        looked_up = await asyncio.gather(*(self._known(name, text, each, one) for name, text in each.known.items()))
+        told: dict[str, Bound] = {each.name: one, **dict(zip(each.known, looked_up, strict=True))}
+        if each.least is not None:
+            told[LEAST] = await self._least(each.least, told)
+        return await self.all(analysis.sparql, **told)
+
+    async def _known(self, name: str, text: str, each: Each, one: Iri) -> Bound:
+        rows = await self._whole(text, **{each.name: one})
+        return [Iri(value) for value in dict.fromkeys(row[name].value for row in rows if name in row)]
+
+    async def _whole(self, text: str, **more: Bound) -> list[Row]:
+        """The rows of a step. Raises ``TooLarge``: there are more, and what comes of a part of them would be wrong."""
+        rows, cut = await self.all(SPARQL_PREFIXES + text, **more)
+        if cut:
+            raise TooLarge(f"a step of the analysis has more than {MAX_ROWS} rows")
+        return rows
+
+    async def _least(self, least: Least, told: Mapping[str, Bound]) -> Bound:
+        """The least value of all parts, as a list; an empty one where there is none.
+
+        Where anything is no number all parts are asked about at once: numbers and texts have no order that all stores know.
+        """
+        rows = await self._whole(least.bounds, **told)
+        bounds = sorted((_number(row["bound"]), row[least.part].value) for row in rows if "bound" in row)
+        numbers = all(bound > -math.inf for bound, _ in bounds)
+        found, best, taken, more = None, math.inf, 0, 1 if numbers else len(bounds)
+        while taken < len(bounds) and (found is None or bounds[taken][0] < best):
+            parts: Bound = [Iri(part) for _, part in bounds[taken : taken + more]]
+            taken, more = taken + more, more * 4
+            for row in await self._whole(least.text, **told, **{least.part: parts}):
+                if LEAST in row and (found is None or _number(row[LEAST]) < best):
+                    found, best = row[LEAST], _number(row[LEAST])
+        return [] if found is None else [Literal(found.value, found.datatype)]
+
     async def of_each(self, analysis: Analysis, each: Each) -> tuple[list[Row], bool]:
         """The rows of the query for each of what it is about, and whether there are more."""
         rows, cut = await self.all(each.sparql)
         found = list(dict.fromkeys(Iri(row[each.name].value) for row in rows if each.name in row))
-        answers = await asyncio.gather(*(self.all(analysis.sparql, **{each.name: one}) for one in found))
+        answers = await asyncio.gather(*(self._one(analysis, each, one) for one in found))
         parts = [part for part, _ in answers if part]
         if each.order is not None:
             parts.sort(key=lambda part: _place(part[0], each.order or ""))
         together = [row for part in parts[: each.first] for row in part]
         cut |= any(more for _, more in answers) or len(together) > MAX_ROWS
         return together[:MAX_ROWS], cut
+
+
+def _number(term: Term) -> float:
+    """A number; what is none is below all of them."""
+    value = term.python
+    return float(value) if isinstance(value, (int, float)) else -math.inf
 
 
 def _place(row: Row, name: str) -> tuple[float, str]:
