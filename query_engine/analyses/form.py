@@ -75,8 +75,8 @@ class Least(Strict):
     """
 
     part: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$", description="The variable of a part, as an epoch.")
-    bounds: str = Field(min_length=1, description="A SPARQL SELECT of parts and of ?bound, a number.")
-    text: str = Field(min_length=1, description="A SPARQL SELECT of ?least, with a block for parts.")
+    bounds: str = Field(min_length=1, description="A SPARQL SELECT of the parts, as IRIs, and ?bound.")
+    text: str = Field(min_length=1, description="A SPARQL SELECT of ?least, with a block for a part.")
 
 
 class Each(Strict):

@@ -168,19 +168,17 @@ class Asked:
     async def _least(self, least: Least, told: Mapping[str, Bound]) -> Bound:
         """The least value of all parts, as a list; an empty one where there is none.
 
-        Where anything is no number all parts are asked about at once: numbers and texts have no order that all stores know.
+        One part a query: of several in one, Oxigraph would go from whatever else there are fewer of.
         """
         rows = await self._whole(least.bounds, **told)
-        bounds = sorted((_number(row["bound"]), row[least.part].value) for row in rows if "bound" in row)
-        numbers = all(bound > -math.inf for bound, _ in bounds)
-        found, best, taken, more = None, math.inf, 0, 1 if numbers else len(bounds)
-        while taken < len(bounds) and (found is None or bounds[taken][0] < best):
-            parts: Bound = [Iri(part) for _, part in bounds[taken : taken + more]]
-            taken, more = taken + more, more * 4
-            for row in await self._whole(least.text, **told, **{least.part: parts}):
-                if LEAST in row and (found is None or _number(row[LEAST]) < best):
-                    found, best = row[LEAST], _number(row[LEAST])
-        return [] if found is None else [Literal(found.value, found.datatype)]
+        bounds = sorted((_bound(row), row[least.part].value) for row in rows)
+        found: list[Term] = []
+        while bounds and (not found or bounds[0][0] < _order(found[0])[0]):
+            first, bounds = bounds[: AT_ONCE if found else 1], bounds[AT_ONCE if found else 1 :]
+            parts = (self._whole(least.text, **told, **{least.part: Iri(part)}) for _, part in first)
+            more = [row[LEAST] for rows in await asyncio.gather(*parts) for row in rows if LEAST in row]
+            found = sorted([*found, *more], key=_order)[:1]
+        return [Literal(term.value, term.datatype) for term in found]
 
     async def of_each(self, analysis: Analysis, each: Each) -> tuple[list[Row], bool]:
         """The rows of the query for each of what it is about, and whether there are more."""
@@ -195,15 +193,20 @@ class Asked:
         return together[:MAX_ROWS], cut
 
 
-def _number(term: Term) -> float:
-    """A number; what is none is below all of them."""
-    value = term.python
-    return float(value) if isinstance(value, (int, float)) else -math.inf
+def _bound(row: Row) -> float:
+    """What no value of a part is below; where that is no number it may have any."""
+    bound = _order(row["bound"])[0] if "bound" in row else math.inf
+    return -math.inf if bound == math.inf else bound
 
 
 def _place(row: Row, name: str) -> tuple[float, str]:
-    """Where a row stands in the order of a column: numbers by value, before all else."""
-    value = row[name].python if name in row else ""
+    """Where a row stands in the order of a column."""
+    return _order(row[name]) if name in row else (math.inf, "")
+
+
+def _order(term: Term) -> tuple[float, str]:
+    """Where a value stands: numbers in their order, before all else."""
+    value = term.python
     return (value, "") if isinstance(value, (int, float)) else (math.inf, str(value))
 
 
