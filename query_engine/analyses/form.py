@@ -129,6 +129,8 @@ class Analysis(Strict):
     def _told(each: Each, blocks: frozenset[str]) -> frozenset[str]:
         """Names of parameters that the query is asked with for each. Raises ``ValueError`` where a block is missing."""
         told = {each.name, *each.known}
+        if each.name in each.known or (each.least is not None and each.least.part in {*told, LEAST}):
+            raise ValueError("each: two of its variables have one name")
         if each.least is not None:
             bounds = _blocks("each.least.bounds", SPARQL_PREFIXES + each.least.bounds)
             exact = _blocks("each.least.text", SPARQL_PREFIXES + each.least.text)
