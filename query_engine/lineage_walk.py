@@ -19,7 +19,7 @@ from query_engine.aliases import Aliases
 from query_engine.binding import Iri, slices
 from query_engine.errors import QueryTimeout
 from query_engine.lineage import Direction, Known, Walk
-from query_engine.lineage_learning import AROUND, KEYS, WIDTH, Learnt
+from query_engine.lineage_learning import AROUND, KEYS, PARAMETERS, WIDTH, Learnt
 from query_engine.store import StoreClient
 from query_engine.tables import iri, table, value
 
@@ -144,7 +144,8 @@ class Surroundings:
         async with self._turns:
             query = f"{SPARQL_PREFIXES}{AROUND[direction]} LIMIT {MAX_STATEMENTS}"
             asked = [Iri(each) for each in activities]
-            rows = self._aliases.rows(await table(self._store, query, WIDTH, a=asked))
+            bindings = dict.fromkeys(PARAMETERS[direction], asked)
+            rows = self._aliases.rows(await table(self._store, query, WIDTH, **bindings))
         learnt = Learnt(known, activities, rows)
         unclear = learnt.used() if direction == "backward" else learnt.generated()
         if direction == "forward":
