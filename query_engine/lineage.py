@@ -88,8 +88,6 @@ class Known:
     """Data references, not states: whoever uses or generates one has seen no state."""
     unseen: set[str] = field(default_factory=set)
     """States of data that somebody wrote and nobody saw; they have no version."""
-    loaded: set[str] = field(default_factory=set)
-    """Activities whose surroundings are known."""
     said: Said = field(default_factory=Said)
     """What was learnt of activities and entities by the way."""
 
@@ -225,7 +223,7 @@ class Lineage:
 class Walk:
     """Goes through the graph in one direction, a level of activities at a time.
 
-    While :attr:`frontier` is not empty, make all of it ``loaded`` in :attr:`known` and call :meth:`advance`.
+    While :attr:`frontier` is not empty, make known what is around each of it (:attr:`known`) and call :meth:`advance`.
 
     Args:
         depth: resources further away than so many steps are left out; ``None`` goes to the end.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from operator import itemgetter
 from typing import Callable, Collection, NamedTuple, Sequence
 
 from pllib.provml.vocabulary import SPARQL_PREFIXES
@@ -61,7 +62,7 @@ SELECT ?e ?x ?u ?g ?unseen WHERE {
     FILTER NOT EXISTS { ?x prov:wasGeneratedBy ?other FILTER(?other != ?u) } }
 }"""
 _PATH = """
-SELECT ?a WHERE {
+SELECT ?a ?t WHERE {
   { SELECT DISTINCT ?a WHERE { VALUES ?start {} ?start (%s)* ?a } }
   ?a prov:startedAtTime ?t
 } LIMIT """
@@ -114,31 +115,46 @@ class Surroundings:
             start: what the walk began at, for the path.
             shallow: the walk has a small depth, and needs no path.
         """
+        coming: dict[str, asyncio.Task[bool]] = {}
         waited, paths = 0, [] if shallow else list(_PATHS[direction])
-        while walk.frontier:
-            if self._clock() > self._until:
-                walk.answer.truncated = True
-                return
-            missing = [each for each in walk.frontier if each not in walk.known.loaded]
-            waited += bool(missing)
-            if waited > PATIENCE and paths:
-                waited = 0
-                missing = await self._ahead(paths, walk.known, start, missing)
-            walk.answer.truncated |= await self.load(walk.known, missing, direction)
-            walk.advance()
+        try:
+            while walk.frontier:
+                if self._clock() > self._until:
+                    walk.answer.truncated = True
+                    return
+                missing = [each for each in walk.frontier if each not in coming]
+                waited += bool(missing)
+                if waited > PATIENCE and paths and missing:
+                    waited = 0
+                    missing = await self._ahead(paths, coming, start, missing, direction)
+                self._begin(coming, walk.known, missing, direction)
+                for task in {coming[each]: None for each in walk.frontier}:
+                    walk.answer.truncated |= await task
+                walk.advance()
+        finally:  # a walk may end before all is there that was looked up ahead
+            for task in coming.values():
+                task.cancel()
+            await asyncio.gather(*coming.values(), return_exceptions=True)
 
-    async def _ahead(self, paths: list[str], known: Known, start: str, missing: list[str]) -> list[str]:
-        """What is missing, and what lies beyond it by the first of the paths that leads on; takes the paths that were asked."""
+    async def _ahead(
+        self, paths: list[str], coming: Collection[str], start: str, missing: list[str], direction: Direction
+    ) -> list[str]:
+        """What is missing, and what lies beyond it by the first of the paths that leads on; takes the paths that were asked.
+
+        In the order in which a walk comes by, as far as times tell: so it can go on while the last ones are looked up.
+        """
         found = dict.fromkeys(missing)
         while paths and len(found) == len(missing):
-            found |= dict.fromkeys(await self._path(paths.pop(0), known, start))
+            beyond = await self._path(paths.pop(0), coming, start)
+            found |= dict.fromkeys(beyond if direction == "forward" else beyond[::-1])
         return list(found)
 
-    async def load(self, known: Known, activities: Sequence[str], direction: Direction) -> bool:
-        """Makes activities known; whether there was more than may be looked up."""
-        cuts = await asyncio.gather(*(self._load(known, chunk, direction) for chunk in slices(activities, CHUNK)))
-        known.loaded.update(activities)
-        return any(cuts)
+    def _begin(
+        self, coming: dict[str, asyncio.Task[bool]], known: Known, activities: Sequence[str], direction: Direction
+    ) -> None:
+        """Begins to make activities known, some at a time; a task tells whether there was more than may be looked up."""
+        for chunk in slices(activities, CHUNK):
+            coming |= dict.fromkeys(chunk, asyncio.create_task(self._load(known, chunk, direction)))
 
     async def _load(self, known: Known, activities: Sequence[str], direction: Direction) -> bool:
         async with self._turns:
@@ -209,14 +225,14 @@ class Surroundings:
         await self.entities(known, forms, direction)
         await self._derivations(known, [entity], direction)
 
-    async def _path(self, query: str, known: Known, start: str) -> list[str]:
-        """Activities that may lie on the way and are not known; none when there are too many to be of use."""
+    async def _path(self, query: str, coming: Collection[str], start: str) -> list[str]:
+        """Activities that may lie on the way and are not coming, by time; none when there are too many to be of use."""
         try:
-            rows = await self._table(f"{SPARQL_PREFIXES}{query}{MAX_PATH}", 1, "start", [start])
+            rows = await self._table(f"{SPARQL_PREFIXES}{query}{MAX_PATH}", 2, "start", [start])
         except QueryTimeout:
             return []
-        found = [iri(row[0]) for row in rows]
-        return [] if len(found) >= MAX_PATH else [each for each in found if each not in known.loaded]
+        found = [iri(activity) for activity, _ in sorted(rows, key=itemgetter(1))]
+        return [] if len(found) >= MAX_PATH else [each for each in found if each not in coming]
 
     async def _ask(self, query: str, width: int, name: str, iris: Sequence[str]) -> list[Sequence[str]]:
         async with self._turns:
