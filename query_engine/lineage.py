@@ -91,15 +91,13 @@ class Known:
     said: Said = field(default_factory=Said)
     """What was learnt of activities and entities by the way."""
 
-    # The first two are made for every value, where a call less shows.
-
     def add_use(self, activity: str, entity: str) -> None:
-        self.used[activity][entity] = None
-        self.users[entity][activity] = None
+        self.used.add(activity, entity)
+        self.users.add(entity, activity)
 
     def add_generation(self, entity: str, activity: str) -> None:
-        self.generators[entity][activity] = None
-        self.generated[activity][entity] = None
+        self.generators.add(entity, activity)
+        self.generated.add(activity, entity)
 
     def add_information(self, activity: str, informant: str) -> None:
         self.informants.add(activity, informant)
@@ -118,7 +116,8 @@ class Known:
         generators = self.generators.get(entity, _NONE)
         if len(generators) != 1 or entity in self.references or entity in self.special:
             return None
-        return next(iter(generators))
+        (generator,) = generators
+        return generator
 
 
 class Source(NamedTuple):
@@ -170,12 +169,8 @@ def _sources(known: Known, entities: Iterable[str], user: Optional[str]) -> Iter
     return (Source(e, a) for e in entities for a in known.generators.of(e) if a != user)
 
 
-class Edge(NamedTuple):
-    """A PROV statement between two resources of the answer."""
-
-    start: str
-    end: str
-    relation: str
+Edge = tuple[str, str, str]
+"""A PROV statement between two resources of the answer: where it starts and ends, and the relation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +210,7 @@ class Lineage:
 
     def edge(self, start: str, end: str, relation: str, certain: bool = True) -> None:
         """Adds an edge; one that is certain for any reason is certain."""
-        edge = Edge(start, end, relation)
+        edge = start, end, relation
         if not self.edges.setdefault(edge, certain) and certain:
             self.edges[edge] = True
 
@@ -275,10 +270,17 @@ class Walk:
     def _backward(self, activity: str, depth: int) -> None:
         if not self._within(depth):
             return
-        for entity in self.known.used.of(activity):
-            self.answer.node(entity, "entity", depth)
-            self.answer.edge(activity, entity, USED)
-            self._follow(activity, entity, depth)
+        known, answer, edges = self.known, self.answer, self.answer.edges
+        for entity in known.used.of(activity):
+            answer.node(entity, "entity", depth)
+            edges[activity, entity, USED] = True
+            generator = known.only_generator(entity)
+            if generator is None or generator == activity or entity in known.sources:
+                self._follow(activity, entity, depth)
+            else:  # what origin() says of most values, in a fourth of the time
+                edges[entity, generator, GENERATED] = True
+                if generator not in answer.depths:
+                    self._reach(generator, depth)
         for informant in self.known.informants.of(activity):
             self._reach(informant, depth)
             self.answer.edge(activity, informant, INFORMED)
@@ -322,12 +324,6 @@ class Walk:
                     yield other, depth
 
     def _follow_generation(self, user: Optional[str], entity: str, depth: int) -> None:
-        activity = self.known.only_generator(entity)
-        if activity is not None and activity != user:  # what origin() says of most values, a fourth of the time
-            if self._within(depth):
-                self._reach(activity, depth)
-                self.answer.edge(entity, activity, GENERATED)
-            return
         found = origin(self.known, user, entity)
         if found.candidates:
             self._note(user, entity, found)

@@ -25,19 +25,19 @@ def by_task(found: Lineage, data: set[str], start: str) -> Lineage:
         if iri in kept:
             answer.node(iri, found.kinds[iri], depth)
     makers = _Makers(found)
-    for edge, certain in found.edges.items():
-        if edge.start in kept and edge.end in kept:
-            answer.edge(*edge, certain)
-        elif edge.relation == USED:
-            for maker in makers.of(edge.end):
-                if maker.iri != edge.start:
-                    answer.edge(edge.start, maker.iri, INFORMED, maker.certain)
+    for (first, second, relation), certain in found.edges.items():
+        if first in kept and second in kept:
+            answer.edge(first, second, relation, certain)
+        elif relation == USED:
+            for maker in makers.of(second):
+                if maker.iri != first:
+                    answer.edge(first, maker.iri, INFORMED, maker.certain)
     return answer
 
 
 def _kept(found: Lineage, data: set[str], start: str) -> set[str]:
     activities = {iri for iri, kind in found.kinds.items() if kind == "activity"}
-    forms = {iri for edge in found.edges if edge.relation == SPECIALIZATION and start in edge for iri in edge[:2]}
+    forms = {iri for edge in found.edges if edge[2] == SPECIALIZATION and start in edge for iri in edge[:2]}
     return activities | data | forms | ({start} & found.depths.keys())
 
 
@@ -47,11 +47,11 @@ class _Makers:
     def __init__(self, found: Lineage) -> None:
         self._made: dict[str, list[_Link]] = defaultdict(list)
         self._special: dict[str, list[_Link]] = defaultdict(list)
-        for edge, certain in found.edges.items():
-            if edge.relation == GENERATED:
-                self._made[edge.start].append(_Link(edge.end, certain))
-            elif edge.relation == SPECIALIZATION:
-                self._special[edge.end].append(_Link(edge.start, certain))
+        for (start, end, relation), certain in found.edges.items():
+            if relation == GENERATED:
+                self._made[start].append(_Link(end, certain))
+            elif relation == SPECIALIZATION:
+                self._special[end].append(_Link(start, certain))
 
     def of(self, entity: str) -> Iterable[_Link]:
         yield from self._made.get(entity, ())

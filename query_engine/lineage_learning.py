@@ -122,26 +122,32 @@ class Learnt:
         iris, generators = _Iris(), self._known.generators
         facts = {property_: self._known.said.facts[name] for property_, name in _FACTS.items()}
         numbered = {str(number): activity for number, activity in enumerate(activities)}
-        before, subject = ("", ""), ""
+        asked, before, subject, entities = "", "", "", dict[str, None]()
         for number, about, maker, property_, target in rows:
-            if about != before[1] or number != before[0]:  # else one more statement about the same
-                before, subject = (number, about), numbered[number]
+            if number != asked or about != before:  # else one more statement about the same
+                if number != asked:
+                    entities = self._around[numbered[number]]
+                asked, before, subject = number, about, numbered[number]
                 if about:
-                    activity, subject = subject, iris[about]
-                    self._around[activity][subject] = None
+                    subject = iri(about)
+                    entities[subject] = None
             if maker:
-                generators[subject][numbered[maker]] = None
-            if property_ in facts:
-                if facts[property_].setdefault(subject, target) != target:
+                if subject in generators:
+                    generators[subject][numbered[maker]] = None
+                else:
+                    generators[subject] = {numbered[maker]: None}
+            fact = facts.get(property_)
+            if fact is not None:
+                if fact.setdefault(subject, target) is not target:
                     self._known.said.add(_FACTS[property_], subject, target)
-            elif property_ == _TYPE:
-                self._known.said.is_a(subject, target)
             elif property_:
                 self._relate(subject, property_, numbered.get(target) or iris[target])
 
     def _relate(self, subject: str, property_: str, target: str) -> None:
         known = self._known
-        if property_ == _GENERATED:
+        if property_ == _TYPE:
+            known.said.is_a(subject, f"<{target}>")
+        elif property_ == _GENERATED:
             known.add_generation(subject, target)
         elif property_ == _USED:
             known.add_use(target, subject)

@@ -61,14 +61,9 @@ def parts(identifier: str) -> Parts:
     if ":" in identifier:  # an IRI that is not ours
         return Parts(re.split("[/#:]", identifier.rstrip("/#:"))[-1])
     pieces = identifier.split("/")
-    if "%" in identifier:
-        pieces = list(map(plain, pieces))
-    if len(pieces) == 6 and pieces[0] == "execution":  # a value, as most nodes are
-        return Parts(pieces[5], pieces[1], pieces[2])
-    return _parts(pieces[0], pieces[1:])
-
-
-def _parts(head: str, rest: list[str]) -> Parts:
+    head, *rest = map(plain, pieces) if "%" in identifier else pieces
+    if head == "execution" and len(rest) == 5:
+        return Parts(rest[4], rest[0], rest[1])
     if head == "execution" and len(rest) in (2, 3, 4):
         label = rest[0] if len(rest) == 2 else rest[2]
         return Parts(label, rest[0], rest[1], rest[3] if len(rest) == 4 else None)
@@ -81,25 +76,46 @@ def _parts(head: str, rest: list[str]) -> Parts:
     return Parts(rest[-1] if rest else head)
 
 
-class Ids(dict[str, str]):
-    """The id of each IRI, reckoned once; of what lies under the same resource, only the last segment is looked at."""
+class Task(NamedTuple):
+    """The execution of a task: its id, and what that says."""
+
+    id: str
+    label: str
+    workflow: Optional[str]
+    execution: Optional[str]
+
+
+class Tasks(dict[str, Optional[Task]]):
+    """The task of each IRI; ``None`` for what is none, or not under the base."""
 
     def __init__(self, names: Names) -> None:
         super().__init__()
         self._names = names
-        self._own: dict[str, bool] = {}
+
+    def __missing__(self, iri: str) -> Optional[Task]:
+        identifier, found = self._names.id(iri), None
+        if identifier.startswith("execution/") and identifier.count("/") == 4:
+            found = Task(identifier, *parts(identifier)[:3])
+        self[iri] = found
+        return found
+
+
+class Ids(dict[str, str]):
+    """The id of each IRI, reckoned once.
+
+    Attributes:
+        tasks: told by their IRIs. Of what lies under a task, as most values do, only the last segment is looked at.
+    """
+
+    def __init__(self, names: Names) -> None:
+        super().__init__()
+        self._names = names
+        self.tasks = Tasks(names)
 
     def __missing__(self, iri: str) -> str:
-        above, _, last = iri.rpartition("/")
-        if not _PLAIN(last):
-            identifier = self._names.id(iri)
-        else:
-            own = self._own.get(above)
-            if own is None:
-                own = self._own[above] = self._names.own(iri)
-            identifier = iri[len(self._names.base) :] if own else iri
-        self[iri] = identifier
-        return identifier
+        task = self.tasks[iri]
+        self[iri] = found = self._names.id(iri) if task is None else task.id
+        return found
 
 
 class Nodes:
@@ -128,23 +144,24 @@ class Nodes:
             classes: full IRIs; only nodes that are of one of them. ``None``: all.
         """
         said = known.said
-        same = {iri: self._alike(iri, known) for iri, kind in found.kinds.items() if kind == "entity"}
-        activities = [iri for iri, kind in found.kinds.items() if kind == "activity" and iri not in said.types]
+        unknown = [iri for iri in found.depths if iri not in said.types]
+        activities = [iri for iri in unknown if found.kinds[iri] == "activity"]
+        same = {iri: self._alike(iri, known) for iri in unknown if found.kinds[iri] == "entity"}
         asked = [iri for iri, other in same.items() if other not in said.types]
         await asyncio.gather(self._ask(_ACTIVITIES, said, activities), self._ask(_ENTITIES, said, asked))
         nodes = [
             self._activity(iri, depth, said)
             if found.kinds[iri] == "activity"
-            else self._entity(iri, depth, said, same[iri])
+            else self._entity(iri, depth, said, same.get(iri, iri))
             for iri, depth in found.depths.items()
             if classes is None or any(cell[1:-1] in classes for cell in said.types[same.get(iri, iri)])
         ]
         return sorted(nodes, key=itemgetter("depth"))
 
     def _alike(self, entity: str, known: Known) -> str:
-        """A resource of which the same is said: a generated value and the equal-value entity it is a special case of have one
-        value (identity rule 5)."""
-        if entity in known.said.types or self._is_data(entity):
+        """A resource of which the same is said, and more is known: a generated value and the equal-value entity it is a
+        special case of have one value (identity rule 5)."""
+        if self._is_data(entity):
             return entity
         return next((each for each in known.general.of(entity) if each in known.said.types), entity)
 
@@ -170,8 +187,8 @@ class Nodes:
             return await table(self._store, text, len(query.facts) + 2, x=[Iri(iri) for iri in iris])
 
     def _activity(self, iri: str, depth: int, said: Said) -> dict[str, Any]:
-        identifier = self._ids[iri]
-        about, facts = parts(identifier), said.facts
+        identifier, facts = self._ids[iri], said.facts
+        about = self._ids.tasks[iri] or parts(identifier)
         return {
             "id": identifier,
             "iri": iri,
@@ -188,20 +205,27 @@ class Nodes:
         }
 
     def _entity(self, iri: str, depth: int, said: Said, same: str) -> dict[str, Any]:
-        identifier = self._ids[iri]
-        about, types = parts(identifier), said.types[same]
+        above, _, label = iri.rpartition("/")
+        task, types, about = self._ids.tasks[above], said.types[same], None
+        if task is not None and _PLAIN(label):  # a value, as most nodes are
+            identifier = self._ids[iri] = f"{task.id}/{label}"
+            workflow, execution = task.workflow, task.execution
+        else:
+            identifier = self._ids[iri]
+            about = parts(identifier)
+            label, workflow, execution = about[:3]
         node: dict[str, Any] = {
             "id": identifier,
             "iri": iri,
             "kind": "entity",
             "type": _best(types),
-            "label": about.label,
+            "label": label,
             "depth": depth,
-            "workflow": about.workflow,
-            "execution": about.execution,
+            "workflow": workflow,
+            "execution": execution,
         }
-        if about.is_data:
-            node |= {"value": about.label, "store": about.store, "version": about.version}
+        if about is not None and about.is_data:
+            node |= {"value": label, "store": about.store, "version": about.version}
             return node
         node["value"] = value(said.facts["value"].get(same, ""))
         if _SERIES in types:

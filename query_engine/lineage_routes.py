@@ -89,10 +89,10 @@ async def lineage(
     nodes = Nodes(read.store, ids)
     if not fine:
         found = by_task(found, nodes.data_of(found), start.iri)
-    body = _answer(ids, start, way, found)
     if chosen == "svg":
         check_size(len(found.depths))
-    body["nodes"] = await nodes.describe(found, known, only)
+    described = await nodes.describe(found, known, only)  # first, since ids are reckoned by the way
+    body = {**_answer(ids, start, way, found), "nodes": described}
     if chosen in DOCUMENTS:
         activities, entities = _of_kind(body, "activity"), _of_kind(body, "entity")
         return await export_lineage(request, read, activities, entities, chosen, found.truncated)

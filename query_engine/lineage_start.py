@@ -19,7 +19,6 @@ from query_engine.lineage import (
     SPECIALIZATION,
     Ambiguity,
     Direction,
-    Edge,
     Kind,
     Source,
     Walk,
@@ -184,7 +183,7 @@ class Starts:
         if direction == "forward":
             walk.start_entity(data)
         others = tuple(each for each in states if each.entity != newest.entity or each.entity == data)
-        left = tuple(each for each in others if Edge(each.entity, each.activity, GENERATED) not in walk.answer.edges)
+        left = tuple(each for each in others if (each.entity, each.activity, GENERATED) not in walk.answer.edges)
         if left and (direction == "backward" or any(each.entity != data for each in left)):
             walk.answer.ambiguous[(None, data)] = Ambiguity(data, None, left)
 

@@ -1,17 +1,16 @@
 """Walking through the store: what lineage must know is looked up level by level, so that cost follows the answer.
 
-A lineage that goes deep (a thousand tasks in a chain) would take as many round trips. So when it has not ended after
-:data:`PATIENCE` levels, one property path gathers all activities that lie behind the start by what tasks handed on to each
-other, and their surroundings are looked up at once; if it still goes on, a second path takes in all exact links, and a third
-what uses may mean, too. That is too much where links are ambiguous, and harmless: a path only tells what to look up early,
-the walk decides what belongs to the answer.
+A lineage that goes deep (a thousand tasks in a chain) would take as many round trips. So one property path gathers first
+all activities that lie behind the start by what tasks handed on to each other, which costs little and is all of it lineage;
+their surroundings are looked up at once. When the walk has gone on for :data:`PATIENCE` levels beyond them, a second path
+takes in all exact links, and a third what uses may mean, too. That is too much where links are ambiguous, and harmless: a
+path only tells what to look up early, the walk decides what belongs to the answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from operator import itemgetter
 from typing import Callable, Collection, NamedTuple, Sequence
 
 from pllib.provml.vocabulary import SPARQL_PREFIXES
@@ -25,11 +24,12 @@ from query_engine.store import StoreClient
 from query_engine.tables import iri, table, value
 
 PATIENCE = 4
-CHUNK = 250
-"""Activities a query: bounded, and small enough that the store's cores share the work."""
+CHUNK = 125
+"""Activities a query: bounded, and few enough that the walk begins with the first while the store looks for the others."""
 ENTITIES = 1000
 """Entities a query."""
-PARALLEL = 4
+PARALLEL = 2
+"""Queries at once: the store and whoever reads its answers are both busy, and none waits for many that are not needed yet."""
 MAX_ROWS = 200_000
 MAX_STATEMENTS = 600_000
 """Rows about the activities of one query and what they used or generated, a row a property."""
@@ -62,26 +62,26 @@ SELECT ?e ?x ?u ?g ?unseen WHERE {
     FILTER NOT EXISTS { ?x prov:wasGeneratedBy ?other FILTER(?other != ?u) } }
 }"""
 _PATH = """
-SELECT ?a ?t WHERE {
-  { SELECT DISTINCT ?a WHERE { VALUES ?start {} ?start (%s)* ?a } }
+SELECT ?a WHERE {
+  { SELECT DISTINCT ?a WHERE { VALUES ?start {} ?start %s ?a } }
   ?a prov:startedAtTime ?t
-} LIMIT """
+} ORDER BY ?t LIMIT """
 # The first path of each direction follows what was handed on, task by task: a step costs a tenth of one through values.
 # The third takes in what uses may mean, too. It halts at what was used, since longer steps are
 # made again from each activity: where a thousand used a value that a thousand generated, that is a million steps.
 _PATHS: dict[Direction, tuple[str, str, str]] = {
     "backward": (
-        _PATH % "prov:wasInformedBy|prov:wasGeneratedBy",
-        _PATH % "prov:wasInformedBy|prov:wasGeneratedBy|prov:used/prov:wasGeneratedBy"
-        "|prov:used/prov:specializationOf/prov:wasGeneratedBy",
-        _PATH % "prov:wasInformedBy|prov:used|prov:wasGeneratedBy|^prov:specializationOf/prov:wasGeneratedBy"
-        "|prov:used/prov:specializationOf/prov:wasGeneratedBy",
+        _PATH % "prov:wasGeneratedBy?/prov:wasInformedBy*",
+        _PATH % "(prov:wasInformedBy|prov:wasGeneratedBy|prov:used/prov:wasGeneratedBy"
+        "|prov:used/prov:specializationOf/prov:wasGeneratedBy)*",
+        _PATH % "(prov:wasInformedBy|prov:used|prov:wasGeneratedBy|^prov:specializationOf/prov:wasGeneratedBy"
+        "|prov:used/prov:specializationOf/prov:wasGeneratedBy)*",
     ),
     "forward": (
-        _PATH % "^prov:wasInformedBy|^prov:used",
-        _PATH % "^prov:wasInformedBy|^prov:used|^prov:wasGeneratedBy/^prov:used",
-        _PATH % "^prov:wasInformedBy|^prov:used|^prov:wasGeneratedBy/^prov:used|prov:specializationOf"
-        "|^prov:wasGeneratedBy/prov:specializationOf|^prov:wasGeneratedBy/^prov:specializationOf/^prov:used",
+        _PATH % "(^prov:used)?/(^prov:wasInformedBy)*",
+        _PATH % "(^prov:wasInformedBy|^prov:used|^prov:wasGeneratedBy/^prov:used)*",
+        _PATH % "(^prov:wasInformedBy|^prov:used|^prov:wasGeneratedBy/^prov:used|prov:specializationOf"
+        "|^prov:wasGeneratedBy/prov:specializationOf|^prov:wasGeneratedBy/^prov:specializationOf/^prov:used)*",
     ),
 }
 
@@ -118,13 +118,16 @@ class Surroundings:
         coming: dict[str, asyncio.Task[bool]] = {}
         waited, paths = 0, [] if shallow else list(_PATHS[direction])
         try:
+            if walk.frontier and paths:
+                ahead = await self._path(paths.pop(0), coming, start, direction)
+                self._begin(coming, walk.known, list(dict.fromkeys([*walk.frontier, *ahead])), direction)
             while walk.frontier:
                 if self._clock() > self._until:
                     walk.answer.truncated = True
                     return
                 missing = [each for each in walk.frontier if each not in coming]
                 waited += bool(missing)
-                if waited > PATIENCE and paths and missing:
+                if waited > PATIENCE and paths:
                     waited = 0
                     missing = await self._ahead(paths, coming, start, missing, direction)
                 self._begin(coming, walk.known, missing, direction)
@@ -139,14 +142,10 @@ class Surroundings:
     async def _ahead(
         self, paths: list[str], coming: Collection[str], start: str, missing: list[str], direction: Direction
     ) -> list[str]:
-        """What is missing, and what lies beyond it by the first of the paths that leads on; takes the paths that were asked.
-
-        In the order in which a walk comes by, as far as times tell: so it can go on while the last ones are looked up.
-        """
+        """What is missing, and what lies beyond it by the first of the paths that leads on; takes the paths that were asked."""
         found = dict.fromkeys(missing)
         while paths and len(found) == len(missing):
-            beyond = await self._path(paths.pop(0), coming, start)
-            found |= dict.fromkeys(beyond if direction == "forward" else beyond[::-1])
+            found |= dict.fromkeys(await self._path(paths.pop(0), coming, start, direction))
         return list(found)
 
     def _begin(
@@ -225,13 +224,17 @@ class Surroundings:
         await self.entities(known, forms, direction)
         await self._derivations(known, [entity], direction)
 
-    async def _path(self, query: str, coming: Collection[str], start: str) -> list[str]:
-        """Activities that may lie on the way and are not coming, by time; none when there are too many to be of use."""
+    async def _path(self, query: str, coming: Collection[str], start: str, direction: Direction) -> list[str]:
+        """Activities that may lie on the way and are not coming; none when there are too many to be of use.
+
+        In the order in which a walk comes by, as far as times tell: so it can go on while the last ones are looked up,
+        and activities that are looked up together generated what the others used.
+        """
         try:
-            rows = await self._table(f"{SPARQL_PREFIXES}{query}{MAX_PATH}", 2, "start", [start])
+            rows = await self._table(f"{SPARQL_PREFIXES}{query}{MAX_PATH}", 1, "start", [start])
         except QueryTimeout:
             return []
-        found = [iri(activity) for activity, _ in sorted(rows, key=itemgetter(1))]
+        found = [iri(row[0]) for row in (rows if direction == "forward" else reversed(rows))]
         return [] if len(found) >= MAX_PATH else [each for each in found if each not in coming]
 
     async def _ask(self, query: str, width: int, name: str, iris: Sequence[str]) -> list[Sequence[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from math import isfinite
 from typing import Any, Sequence
 
 from query_engine.binding import Binding, bind
@@ -16,8 +17,9 @@ _LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"(?:\^\^<([^>]*)>|@([A-Za-z0-9-]+))?')
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))")
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f"}
 _XSD = "http://www.w3.org/2001/XMLSchema#"
-_NUMBER = re.compile(r"([+-]?[0-9]{1,300})|[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
-"""Integers, and numbers that a float can say."""
+_DOUBLE = f'"^^<{_XSD}double>'
+_NUMBER = re.compile(r"[+-]?[0-9]{1,150}+(\.[0-9]{0,40}+)?([eE][+-]?[0-9]{1,2})?")
+"""Integers, which have neither part, and numbers that a float can say."""
 _BARE = (
     (re.compile(r"[+-]?[0-9]+"), _XSD + "integer"),
     (re.compile(r"[+-]?[0-9]*\.[0-9]+"), _XSD + "decimal"),
@@ -38,7 +40,10 @@ async def table(store: StoreClient, query: str, width: int, **bindings: Binding)
         QueryTimeout: the store's time limit struck, perhaps in the middle of the answer.
         StoreFailed: the answer is no such table; and what :meth:`StoreClient.proxy` raises.
     """
-    lines = (await store.read(bind(query, bindings), _TSV)).decode().replace("\r\n", "\n").split("\n")
+    text = (await store.read(bind(query, bindings), _TSV)).decode()
+    if "\r" in text:  # which is found sooner than the two together
+        text = text.replace("\r\n", "\n")
+    lines = text.split("\n")
     if lines[-1]:  # every row ends its line; what follows the last one is the store saying why it broke off
         raise broken_off(lines[-1][-TAIL:].encode())
     rows: list[Sequence[str]] = [line.split("\t") for line in lines[1:-1]]
@@ -52,14 +57,23 @@ def iri(cell: str) -> str:
     return cell[1:-1] if cell.startswith("<") else ""
 
 
-@lru_cache(maxsize=4096)
 def value(cell: str) -> Any:
     """What a literal in a cell says, as JSON has it; ``None`` for an unbound one."""
-    if not cell:
-        return None
-    number = _NUMBER.fullmatch(cell)  # most values are numbers; read so, a tenth of the time of a term
-    if number is not None and len(cell) <= 200:
-        return int(cell) if number[1] else float(cell)
+    # Most values are numbers, and no two alike; read here, a tenth of the time of a term.
+    if cell.endswith(_DOUBLE):
+        try:
+            number = float(cell[1 : -len(_DOUBLE)])
+        except ValueError:
+            return _other_value(cell)
+        return number if isfinite(number) else _other_value(cell)
+    bare = _NUMBER.fullmatch(cell)
+    if bare is not None:
+        return float(cell) if bare.lastindex else int(cell)
+    return _other_value(cell) if cell else None
+
+
+@lru_cache(maxsize=4096)
+def _other_value(cell: str) -> Any:
     return read_term(cell).json
 
 
