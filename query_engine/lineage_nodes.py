@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from functools import lru_cache
+from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple, Optional, Sequence
 
 from pllib.provml.vocabulary import PROVLAKE, SPARQL_PREFIXES
 from query_engine.binding import Iri, slices
-from query_engine.lineage import Known, Lineage, Said
+from query_engine.lineage import Kind, Known, Lineage, Said
 from query_engine.names import Names, plain, short
 from query_engine.store import StoreClient
 from query_engine.tables import table, value
@@ -128,11 +129,22 @@ class Nodes:
     def __init__(self, store: StoreClient, ids: Ids, parallel: int = 4) -> None:
         self._store, self._ids = store, ids
         self._turns = asyncio.Semaphore(parallel)
+        self._seen = 0
+        self._ready: dict[str, dict[str, Any]] = {}
 
     def data_of(self, found: Lineage) -> set[str]:
         """The entities of a lineage that are data, or are not of our making."""
         entities = (iri for iri, kind in found.kinds.items() if kind == "entity")
         return {iri for iri in entities if self._is_data(iri) or self._ids[iri] == iri}
+
+    def prepare(self, found: Lineage, known: Known) -> None:
+        """Describes what a walk has reached since the last time, where all of it is known: :meth:`describe`, of the same
+        walk, has less to do."""
+        said, kinds = known.said, found.kinds
+        for iri, depth in islice(found.depths.items(), self._seen, None):
+            if iri in said.types:
+                self._ready[iri] = self._node(iri, kinds[iri], depth, said, iri)
+        self._seen = len(found.depths)
 
     async def describe(
         self, found: Lineage, known: Known, classes: Optional[frozenset[str]] = None
@@ -143,16 +155,14 @@ class Nodes:
             known: what the walk has learnt by the way, which is not asked for again.
             classes: full IRIs; only nodes that are of one of them. ``None``: all.
         """
-        said = known.said
+        said, kinds, ready = known.said, found.kinds, self._ready
         unknown = [iri for iri in found.depths if iri not in said.types]
-        activities = [iri for iri in unknown if found.kinds[iri] == "activity"]
-        same = {iri: self._alike(iri, known) for iri in unknown if found.kinds[iri] == "entity"}
+        activities = [iri for iri in unknown if kinds[iri] == "activity"]
+        same = {iri: self._alike(iri, known) for iri in unknown if kinds[iri] == "entity"}
         asked = [iri for iri, other in same.items() if other not in said.types]
         await asyncio.gather(self._ask(_ACTIVITIES, said, activities), self._ask(_ENTITIES, said, asked))
         nodes = [
-            self._activity(iri, depth, said)
-            if found.kinds[iri] == "activity"
-            else self._entity(iri, depth, said, same.get(iri, iri))
+            ready[iri] if iri in ready else self._node(iri, kinds[iri], depth, said, same.get(iri, iri))
             for iri, depth in found.depths.items()
             if classes is None or any(cell[1:-1] in classes for cell in said.types[same.get(iri, iri)])
         ]
@@ -185,6 +195,9 @@ class Nodes:
         async with self._turns:
             text = SPARQL_PREFIXES + query.text
             return await table(self._store, text, len(query.facts) + 2, x=[Iri(iri) for iri in iris])
+
+    def _node(self, iri: str, kind: Kind, depth: int, said: Said, same: str) -> dict[str, Any]:
+        return self._activity(iri, depth, said) if kind == "activity" else self._entity(iri, depth, said, same)
 
     def _activity(self, iri: str, depth: int, said: Said) -> dict[str, Any]:
         identifier, facts = self._ids[iri], said.facts

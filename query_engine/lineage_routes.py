@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Optional
+from functools import partial
+from typing import Annotated, Any, Callable, Optional
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
@@ -17,6 +18,7 @@ from query_engine.exports import export_lineage
 from query_engine.formats import JSON, Format, choose
 from query_engine.lineage import Ambiguity, Direction, Known, Lineage, Walk
 from query_engine.lineage_derivations import any_document
+from query_engine.lineage_edges import Edges
 from query_engine.lineage_grain import by_task
 from query_engine.lineage_nodes import Ids, Nodes
 from query_engine.lineage_start import Start, Starts
@@ -84,20 +86,26 @@ async def lineage(
     chosen = one_of("format", format, tuple(_FORMATS)) if format is not None else _accepted(accepted)
     aliases = await load(read.store, read.names)
     start = await Starts(read.store, read.names, aliases).find(of, store)
-    found, known = await trace(read, start, way, steps, request.app.state.settings.timeout, aliases)
     ids = Ids(read.names)
-    nodes = Nodes(read.store, ids)
+    nodes, edges = Nodes(read.store, ids), Edges(ids)
+
+    def prepare(so_far: Lineage, known: Known) -> None:
+        nodes.prepare(so_far, known)
+        edges.prepare(so_far)
+
+    whole = fine and only is None and chosen not in DOCUMENTS
+    seconds = request.app.state.settings.timeout
+    found, known = await trace(read, start, way, steps, seconds, aliases, prepare if whole else None)
     if not fine:
         found = by_task(found, nodes.data_of(found), start.iri)
     if chosen == "svg":
         check_size(len(found.depths))
     described = await nodes.describe(found, known, only)  # first, since ids are reckoned by the way
-    body = {**_answer(ids, start, way, found), "nodes": described}
+    told = edges.tell(found) if only is None else []
+    body = {**_answer(ids, start, way, found, told), "nodes": described}
     if chosen in DOCUMENTS:
         activities, entities = _of_kind(body, "activity"), _of_kind(body, "entity")
         return await export_lineage(request, read, activities, entities, chosen, found.truncated)
-    if only is not None:
-        body["edges"] = []
     content = await _write(body, chosen, turn_of(request))
     return Response(content, media_type=_FORMATS[chosen].media_type, headers=_HEADERS)
 
@@ -119,14 +127,26 @@ async def _write(body: dict[str, Any], chosen: str, turn: asyncio.Semaphore) -> 
 
 
 async def trace(
-    read: Reader, start: Start, direction: Direction, depth: Optional[int], seconds: float, aliases: Aliases
+    read: Reader,
+    start: Start,
+    direction: Direction,
+    depth: Optional[int],
+    seconds: float,
+    aliases: Aliases,
+    meanwhile: Optional[Callable[[Lineage, Known], None]] = None,
 ) -> tuple[Lineage, Known]:
-    """The whole lineage of a start, or as much of it as ``seconds`` and the limits let through; and all that was learnt."""
+    """The whole lineage of a start, or as much of it as ``seconds`` and the limits let through; and all that was learnt.
+
+    Args:
+        meanwhile: what to do with what there is so far when the store must be waited for.
+    """
     walk = Walk(direction, depth, MAX_EDGES)
     base = read.names.base if await any_document(read.store) else ""
     around = Surroundings(read.store, seconds, aliases, base)
     await Starts(read.store, read.names, aliases).begin(walk, around, start, direction)
-    await around.complete(walk, start.iri, direction, shallow=depth is not None and depth <= SHALLOW)
+    shallow = depth is not None and depth <= SHALLOW
+    pause = (lambda: None) if meanwhile is None else partial(meanwhile, walk.answer, walk.known)
+    await around.complete(walk, start.iri, direction, shallow, pause)
     return walk.answer, walk.known
 
 
@@ -147,15 +167,14 @@ def _accepted(accept: Optional[str]) -> str:
         raise
 
 
-def _answer(ids: Ids, begun: Start, direction: Direction, found: Lineage) -> dict[str, Any]:
+def _answer(
+    ids: Ids, begun: Start, direction: Direction, found: Lineage, edges: list[dict[str, Any]]
+) -> dict[str, Any]:
     """The answer but for its nodes."""
     return {
         "of": ids[begun.iri],
         "direction": direction,
-        "edges": [
-            {"from": ids[start], "to": ids[end], "relation": relation, "certain": certain}
-            for (start, end, relation), certain in found.edges.items()
-        ],
+        "edges": edges,
         "ambiguous": [_ambiguity(ids, each) for each in found.ambiguous.values()],
         "truncated": found.truncated,
     }

@@ -108,12 +108,15 @@ class Surroundings:
         self._until = clock() + seconds
         self._turns = asyncio.Semaphore(PARALLEL)
 
-    async def complete(self, walk: Walk, start: str, direction: Direction, shallow: bool) -> None:
+    async def complete(
+        self, walk: Walk, start: str, direction: Direction, shallow: bool, meanwhile: Callable[[], None]
+    ) -> None:
         """Goes with a walk until its end.
 
         Args:
             start: what the walk began at, for the path.
             shallow: the walk has a small depth, and needs no path.
+            meanwhile: called whenever the store must be waited for; what it does is best done in some milliseconds.
         """
         coming: dict[str, asyncio.Task[bool]] = {}
         waited, paths = 0, [] if shallow else list(_PATHS[direction])
@@ -132,6 +135,8 @@ class Surroundings:
                     missing = await self._ahead(paths, coming, start, missing, direction)
                 self._begin(coming, walk.known, missing, direction)
                 for task in {coming[each]: None for each in walk.frontier}:
+                    if not task.done():
+                        meanwhile()
                     walk.answer.truncated |= await task
                 walk.advance()
         finally:  # a walk may end before all is there that was looked up ahead
