@@ -24,7 +24,7 @@ from query_engine.store import StoreClient
 from query_engine.tables import iri, table, value
 
 PATIENCE = 4
-CHUNK = 125
+CHUNK = 250
 """Activities a query: bounded, and few enough that the walk begins with the first while the store looks for the others."""
 ENTITIES = 1000
 """Entities a query."""

@@ -89,8 +89,8 @@ def test_requests_of_a_lineage_hardly_grow_with_its_depth(cost, direction):
     for length, each in zip(LENGTHS, costs, strict=True):
         assert len(each.answer["nodes"]) >= length * VALUES
         assert not each.answer["truncated"]
-    # What it is about, names, documents and parts: 4. A path: 1. Then all there is around them, 125 activities a request.
-    assert [each.requests for each in costs] == [6, 6, 13]
+    # What it is about, names, documents and parts: 4. A path: 1. Then all there is around them, 250 activities a request.
+    assert [each.requests for each in costs] == [6, 6, 9]
 
 
 def test_bytes_of_a_lineage_follow_its_nodes(cost):
