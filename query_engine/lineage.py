@@ -9,7 +9,7 @@ Edges have PROV's direction (from what is later to what is earlier) whichever wa
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Iterable, Iterator, Literal, NamedTuple, Optional
 
@@ -29,6 +29,14 @@ class Ids(defaultdict[str, dict[str, None]]):
 
     def add(self, subject: str, target: str) -> None:
         self[subject][target] = None
+
+    def take(self, other: Ids) -> None:
+        """Adds all of another relation, which is not used any more."""
+        for subject, targets in other.items():
+            if subject in self:
+                self[subject].update(targets)
+            else:
+                self[subject] = targets
 
     def of(self, subject: str) -> Iterable[str]:
         """What ``subject`` is related to; nothing is added by asking."""
@@ -68,6 +76,12 @@ class Said:
         before = known.get(resource)
         if before is None or (cell > before) == (property_ == self.LAST):
             known[resource] = cell
+
+    def take(self, other: Said) -> None:
+        """Adds what was said elsewhere, of any resource all of it."""
+        self.types.update(other.types)
+        for property_, cells in other.facts.items():
+            self.facts[property_].update(cells)
 
 
 @dataclass(slots=True)
@@ -111,6 +125,14 @@ class Known:
         self.general.add(special, general)
         self.special.add(general, special)
 
+    def take(self, other: Known) -> None:
+        """Adds what became known elsewhere, which is not used any more."""
+        for relation in _RELATIONS:
+            getattr(self, relation).take(getattr(other, relation))
+        self.references |= other.references
+        self.unseen |= other.unseen
+        self.said.take(other.said)
+
     def only_generator(self, entity: str) -> Optional[str]:
         """The activity that generated a state of something, where there is but one: who used it used what that made."""
         generators = self.generators.get(entity, _NONE)
@@ -118,6 +140,9 @@ class Known:
             return None
         (generator,) = generators
         return generator
+
+
+_RELATIONS = tuple(each.name for each in fields(Known) if each.default_factory is Ids)
 
 
 class Source(NamedTuple):

@@ -118,12 +118,13 @@ class Surroundings:
             shallow: the walk has a small depth, and needs no path.
             meanwhile: called whenever the store must be waited for; what it does is best done in some milliseconds.
         """
-        coming: dict[str, asyncio.Task[bool]] = {}
+        coming: dict[str, asyncio.Task[_Group]] = {}
+        taken: set[asyncio.Task[_Group]] = set()
         waited, paths = 0, [] if shallow else list(_PATHS[direction])
         try:
             if walk.frontier and paths:
                 ahead = await self._path(paths.pop(0), coming, start, direction)
-                self._begin(coming, walk.known, list(dict.fromkeys([*walk.frontier, *ahead])), direction)
+                self._begin(coming, list(dict.fromkeys([*walk.frontier, *ahead])), direction)
             while walk.frontier:
                 if self._clock() > self._until:
                     walk.answer.truncated = True
@@ -133,11 +134,14 @@ class Surroundings:
                 if waited > PATIENCE and paths:
                     waited = 0
                     missing = await self._ahead(paths, coming, start, missing, direction)
-                self._begin(coming, walk.known, missing, direction)
-                for task in {coming[each]: None for each in walk.frontier}:
+                self._begin(coming, missing, direction)
+                for task in {coming[each]: None for each in walk.frontier if coming[each] not in taken}:
                     if not task.done():
                         meanwhile()
-                    walk.answer.truncated |= await task
+                    group = await task
+                    taken.add(task)
+                    walk.known.take(group.known)
+                    walk.answer.truncated |= group.cut
                 walk.advance()
         finally:  # a walk may end before all is there that was looked up ahead
             for task in coming.values():
@@ -153,25 +157,25 @@ class Surroundings:
             found |= dict.fromkeys(await self._path(paths.pop(0), coming, start, direction))
         return list(found)
 
-    def _begin(
-        self, coming: dict[str, asyncio.Task[bool]], known: Known, activities: Sequence[str], direction: Direction
-    ) -> None:
-        """Begins to make activities known, some at a time; a task tells whether there was more than may be looked up."""
+    def _begin(self, coming: dict[str, asyncio.Task[_Group]], activities: Sequence[str], direction: Direction) -> None:
+        """Begins to look up what is around activities, some at a time."""
         for chunk in slices(activities, CHUNK):
-            coming |= dict.fromkeys(chunk, asyncio.create_task(self._load(known, chunk, direction)))
+            coming |= dict.fromkeys(chunk, asyncio.create_task(self._load(chunk, direction)))
 
-    async def _load(self, known: Known, activities: Sequence[str], direction: Direction) -> bool:
+    async def _load(self, activities: Sequence[str], direction: Direction) -> _Group:
         async with self._turns:
             query = f"{SPARQL_PREFIXES}{AROUND[direction]} LIMIT {MAX_STATEMENTS}"
             asked = [Iri(each) for each in activities]
             bindings = dict.fromkeys(PARAMETERS[direction], asked)
             rows = self._aliases.rows(await table(self._store, query, WIDTH, **bindings))
+        known = Known()
         learnt = Learnt(known, activities, rows)
         unclear = learnt.used() if direction == "backward" else learnt.generated()
         if direction == "forward":
             await self._references(known, unclear)
         cut = await self.entities(known, unclear, direction)
-        return await self._derivations(known, list(learnt.met), direction) or cut or len(rows) >= MAX_STATEMENTS
+        cut |= await self._derivations(known, list(learnt.met), direction)
+        return _Group(known, cut or len(rows) >= MAX_STATEMENTS)
 
     async def _references(self, known: Known, entities: Sequence[str]) -> None:
         """Makes known which entities are data references."""
@@ -250,6 +254,16 @@ class Surroundings:
         """What is said of resources under all names of theirs, told under one."""
         terms = [Iri(spelling) for each in iris for spelling in self._aliases.spellings(each)]
         return self._aliases.rows(await table(self._store, query, width, **{name: terms}))
+
+
+class _Group(NamedTuple):
+    """What was looked up for some activities, and whether there was more than may be.
+
+    It is known to a walk when the walk comes by, so that an answer does not depend on which group was there first.
+    """
+
+    known: Known
+    cut: bool
 
 
 class _Found(NamedTuple):

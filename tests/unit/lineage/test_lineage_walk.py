@@ -294,9 +294,7 @@ def test_in_any_graph_the_generations_that_are_told_are_those_that_uses_mean_and
             origins = origin(known, user, entity) if relation == "used" else Origin()
             for source in origins.sources:
                 meant[source] = meant.get(source, False) or origins.certain
-        assert {
-            edge[:2]: certain for edge, certain in found.edges.items() if edge[2] == "wasGeneratedBy"
-        } == meant
+        assert {edge[:2]: certain for edge, certain in found.edges.items() if edge[2] == "wasGeneratedBy"} == meant
 
 
 def reached(start: str, links: set[tuple[str, str]]) -> set[str]:
