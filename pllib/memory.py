@@ -100,13 +100,21 @@ class MemoryQueue:
             return False
         self._unlinked.append((size, make, given))
         if held > self._half_held or held & BYTES > self._half_bytes:
-            # Nobody takes them, and what has to be linked at once would wait for all. Where another thread links, it goes on.
-            if self._linking.acquire(blocking=False):
-                try:
-                    self._link(2)
-                finally:
-                    self._linking.release()
+            self._link_two(held, size)
         return True
+
+    def _link_two(self, held: int, size: int) -> None:
+        """Nobody takes them, and what has to be linked at once would wait for all of them.
+
+        Where another thread links, it goes on with that; but there are never more to be linked than still find room.
+        """
+        count = len(self._unlinked)
+        some = count * RECORD <= self._max_held - held and count * size <= self._max_bytes - (held & BYTES)
+        if self._linking.acquire(blocking=not some):
+            try:
+                self._link(2)
+            finally:
+                self._linking.release()
 
     def link(self, most: int = sys.maxsize) -> None:
         """Links unlinked records, the oldest first."""
