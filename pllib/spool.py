@@ -22,6 +22,8 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
+import weakref
 from collections import deque
 from typing import Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
@@ -29,11 +31,16 @@ from . import frames
 from .errors import SpoolError
 from .frames import encode
 from .holding import hold
+from .tally import BYTES, RECORD, tally
 
 SUFFIX = ".frames"
 POINTS_SUFFIX = ".points"
 RESERVE_BYTES = 65_536
 """Kept free of the quota for gap records, which must find room when nothing else does."""
+
+NO_ROOM = -1
+PATIENCE = 0.1
+"""Seconds to wait until nobody writes to a file any more."""
 
 FULL, DISK, CLOSED = "full", "disk", "closed"
 """Why a record was not taken: the quota is used up; the disk would not; the process ends."""
@@ -57,8 +64,24 @@ def segment_path(spool: str, producer: str, number: int) -> str:
     return os.path.join(folder_of(spool, producer), f"{producer}.{number:06d}{SUFFIX}")
 
 
+class Segment:
+    """A file that is being written. Each call that writes holds a reference: when there is none left, nobody writes to it any more.
+
+    Attributes:
+        limit: it may be written to until so many bytes are counted.
+    """
+
+    __slots__ = ("__weakref__", "fd", "limit")
+
+    def __init__(self, fd: int, limit: int) -> None:
+        self.fd, self.limit = fd, limit
+
+
 class SpoolWriter:
     """Appends records of this process; durable against the end of the process once ``offer`` returned.
+
+    Any thread writes for itself, and waits for another one only where a file is finished and the next begun: a write at the end of
+    a file is one step for the system. Each begins with a newline, which ends what a write before it may have left there.
 
     Args:
         spool: the folder; made if missing, readable by the user alone.
@@ -68,8 +91,7 @@ class SpoolWriter:
         keeps_finished: finished files stay open, in ``finished``, for whoever brings them to the disk itself.
 
     Attributes:
-        accepted: records in the files, of the client's own too.
-        number: of the file that is being written.
+        fd, number: of the file that is being written.
         counts: records in each file, for whoever reads them.
 
     Raises:
@@ -87,7 +109,7 @@ class SpoolWriter:
         keeps_finished: bool = False,
     ) -> None:
         self.spool, self.producer = spool, producer
-        self.accepted = self.number = 0
+        self.number = 0
         self.counts: Dict[int, int] = {}
         self.finished: Optional[Deque[int]] = deque() if keeps_finished else None
         self._segment_bytes, self._spool_bytes = max(1, min(segment_bytes, spool_bytes // 8)), spool_bytes
@@ -95,17 +117,35 @@ class SpoolWriter:
         self._ships = ships
         # Reentrant: a signal's handler or a finaliser may capture while this thread is inside.
         self._lock = threading.RLock()
+        self._tally = tally()  # records and bytes, counted before they are written
+        self._lost = 0
+        self._begun = 0  # the sum when this file was begun
         self._earlier: Deque[Tuple[int, int]] = deque()  # number and size of files before this one
-        self._kept = self._written = 0  # bytes in those, and in this file
-        self._granted = self._room = 0  # bytes that may be written until the limits are looked at again
-        self._before = 0  # accepted when this file was begun
-        self._torn = self._closed = False
+        self._freed = 0  # bytes of files that are deleted
+        self._closed = False
+        self._none = Segment(-1, -1)
+        self._segment = self._none  # also while nobody may write
         self.fd = -1
         try:
             os.makedirs(folder_of(spool, producer), mode=0o700, exist_ok=True)
-            self._next_segment()
+            self.fd, self.number = self._opened(1), 1
         except OSError as error:
             raise SpoolError(f"spool folder {spool} cannot be written: {error.strerror or error}") from error
+        self._segment = Segment(self.fd, 0)
+
+    @property
+    def accepted(self) -> int:
+        """Records in the files, of the client's own too."""
+        return self._tally.total() // RECORD - self._lost
+
+    @property
+    def position(self) -> Tuple[int, int]:
+        """Number of the file that is being written, and how long it is; -1 when it is not there any more."""
+        number = self.number
+        try:
+            return number, os.stat(segment_path(self.spool, self.producer, number)).st_size
+        except OSError:
+            return number, -1
 
     def offer(self, payload: bytes, *more: bytes, reserve: bool = False) -> Optional[str]:
         """Appends records, all of them or none.
@@ -116,75 +156,129 @@ class SpoolWriter:
         Returns:
             ``None`` when they are in the file, else why not.
         """
-        frame = encode(payload) if not more else b"".join(map(encode, (payload, *more)))
-        size = len(frame)
-        with self._lock:
-            if size > self._room and not self._make_room(size, reserve):
-                return CLOSED if self._closed else FULL
-            try:
-                done = os.write(self.fd, b"\n" + frame if self._torn else frame)
-            except OSError as error:
-                done = self._written_elsewhere(error, frame)
-            self._room -= done
-            if done != size and not self._whole(done, size):
+        frame = b"\n" + (encode(payload) if not more else b"".join(map(encode, (payload, *more))))
+        amount = RECORD * (1 + len(more)) + len(frame)
+        number = self.number
+        try:
+            done = self._append(frame, amount, reserve)
+        except OSError as error:
+            if not self._moved(error, number):
                 return DISK
-            self.accepted += 1 + len(more)
+            try:
+                done = self._append(frame, amount, reserve)
+            except OSError:
+                return DISK
+        if done == len(frame):
             return None
+        if done == NO_ROOM:
+            return CLOSED if self._closed else FULL
+        self._take_back(frame[:done])
+        return DISK
 
-    def catch_up(self) -> None:
-        """Returns when all that can be read by now is counted as accepted: a record is written first."""
+    def _append(self, frame: bytes, amount: int, reserve: bool) -> int:
+        """Writes to the file that is being written; how many bytes, or ``NO_ROOM``."""
+        segment: Optional[Segment] = self._segment
+        counted = done = 0
+        try:
+            if not reserve and segment.fd >= 0:  # type: ignore[union-attr]
+                if self._tally.add(amount) & BYTES <= segment.limit:  # type: ignore[union-attr]
+                    counted = amount
+                else:
+                    self._tally.add(-amount)
+            if not counted:
+                segment = None  # who makes room waits for that
+                segment = self._with_room(amount, reserve)
+                if segment is None:
+                    return NO_ROOM
+                counted = amount
+            done = os.write(segment.fd, frame)  # type: ignore[union-attr]
+            return done
+        finally:
+            if done != len(frame) and counted:
+                self._tally.add(done - amount)
+            del segment  # the traceback of an exception may keep what this call had
+
+    def _with_room(self, amount: int, reserve: bool) -> Optional[Segment]:
+        """The file to write to, where so much is counted already: the next one when this one is full. ``None``: there is no room."""
+        if self._closed:
+            return None
         with self._lock:
-            return
+            if self._closed:
+                return None
+            if self._segment is self._none:  # a signal's handler came into the middle of a change of files
+                self._tally.add(amount)
+                return Segment(self.fd, -1)
+            size, total = amount & BYTES, self._tally.total() & BYTES
+            if reserve or total + size > self._segment.limit:
+                end = self._end(total)
+                left = self._left(self._spool_bytes if reserve else self._spool_bytes - self._reserve, size)
+                if left < size:
+                    return None
+                if not reserve:
+                    self._segment.limit = total + min(left, max(end - total, size))
+            self._tally.add(amount)
+            return self._segment
+
+    def _end(self, total: int) -> int:
+        """The sum of bytes at which the next file is begun, which is done now when it is reached."""
+        end = (self._begun & BYTES) + self._segment_bytes
+        if total < end:
+            return end
+        return total + (self._segment_bytes if self._rotate() else self._segment_bytes // 8)
+
+    def _left(self, quota: int, size: int) -> int:
+        """Bytes of a quota that are left. Files that were taken are deleted, by our own shipper or by ``pllib ship``: their room is free again."""
+        used = self._tally.total() & BYTES
+        if quota - used + self._freed < size:
+            while self._earlier and not os.path.exists(segment_path(self.spool, self.producer, self._earlier[0][0])):
+                self._freed += self._earlier.popleft()[1]
+        return quota - used + self._freed
 
     def set_aside(self, size: int) -> None:
         """Leaves part of the quota to other files of this process."""
         with self._lock:
             self._spool_bytes -= size
 
-    def _make_room(self, size: int, reserve: bool) -> bool:
-        """Begins the next file when this one is full; whether the spool may grow by ``size``."""
-        if self._closed:
+    def _quiet(self) -> Optional[int]:
+        """Lets nobody begin to write and waits for those who do; the limit that this file had, for when writing goes on.
+
+        ``None``, and all go on as before, where somebody still writes after a while: on a disk that hangs, or in this very thread, where
+        a signal's handler came into the middle of a call.
+        """
+        if self._segment is self._none:
+            return None
+        watched, limit = weakref.ref(self._segment), self._segment.limit
+        self._segment = self._none
+        until = time.monotonic() + PATIENCE
+        while watched() is not None and time.monotonic() < until:
+            time.sleep(0.0005)
+        still = watched()
+        if still is None:
+            return limit
+        self._segment = still
+        return None
+
+    def _take_back(self, part: bytes) -> None:
+        """Cuts off the part of a frame that came into the file; where others wrote behind it, it stays there, as a damaged line."""
+        with self._lock:
+            limit = self._quiet()
+            if limit is None:
+                return
+            try:
+                end = os.fstat(self.fd).st_size - len(part)
+                if os.pread(self.fd, len(part), max(0, end)) == part:
+                    os.ftruncate(self.fd, end)
+                    self._tally.add(-len(part))
+            except OSError:
+                pass  # the newline before the next frame will end it
+            self._segment = Segment(self.fd, limit)
+
+    def _moved(self, error: OSError, number: int) -> bool:
+        """Goes on in another file, when this one was closed under us (daemons close all they find) or is gone from its server."""
+        if error.errno not in (errno.ESTALE, errno.EBADF):
             return False
-        self._written += self._granted - self._room
-        self._granted = self._room = 0
-        if self._written >= self._segment_bytes:
-            self._rotate()
-        quota = self._spool_bytes if reserve else self._spool_bytes - self._reserve
-        if quota - self._kept - self._written < size:
-            self._forget_deleted()
-        left = quota - self._kept - self._written
-        if left < size:
-            return False
-        self._granted = self._room = size if reserve else min(left, max(self._segment_bytes - self._written, size))
-        return True
-
-    def _forget_deleted(self) -> None:
-        """Files that were taken are deleted, by our own shipper or by ``pllib ship``: their room is free again."""
-        while self._earlier and not os.path.exists(segment_path(self.spool, self.producer, self._earlier[0][0])):
-            self._kept -= self._earlier.popleft()[1]
-
-    def _whole(self, done: int, size: int) -> bool:
-        """After a write of other than ``size`` bytes: with the newline before it the frame is whole, else it is cut off."""
-        if self._torn and done == size + 1:
-            self._torn = False
-            return True
-        try:
-            end = os.fstat(self.fd).st_size
-            os.ftruncate(self.fd, end - done)
-            self._room += done
-        except OSError:
-            self._torn = True  # the newline before the next frame will end it
-        return False
-
-    def _written_elsewhere(self, error: OSError, frame: bytes) -> int:
-        """Bytes written to another file, when this one was closed under us (daemons close all they find) or is gone from its server."""
-        stale = error.errno == errno.ESTALE
-        if not stale and error.errno != errno.EBADF:
-            return 0
-        try:
-            return os.write(self.fd, frame) if self._renewed(usable=stale) else 0
-        except OSError:
-            return 0
+        with self._lock:
+            return self.number != number or (not self._closed and self._renewed(usable=error.errno == errno.ESTALE))
 
     def renew(self) -> None:
         """Goes on in another file, since this one was taken away."""
@@ -193,62 +287,66 @@ class SpoolWriter:
                 self._renewed(usable=True)
 
     def _renewed(self, usable: bool) -> bool:
-        self._written += self._granted - self._room
-        self._granted = self._room = 0
         try:
             os.makedirs(folder_of(self.spool, self.producer), mode=0o700, exist_ok=True)
         except OSError:
             return False
         return self._rotate(usable)
 
-    @property
-    def position(self) -> Tuple[int, int]:
-        """Number of the file that is being written, and how far it is."""
-        return self.number, self._written + self._granted - self._room
-
     def lose(self, count: int) -> None:
         """Takes back records that were accepted and that the disk has lost since."""
-        with self._lock:
-            self.accepted -= count
-            self._before -= count
+        self._lost += count
 
     def close(self, synced: bool = True) -> None:
-        """Ends writing; what is offered after this is not taken. The file stays open where a sync of it hangs."""
+        """Ends writing; what is offered after this is not taken. The file stays open where a write or a sync of it hangs."""
         with self._lock:
-            self._closed = True
-            self._written += self._granted - self._room
-            self._granted = self._room = 0
-            self.counts[self.number] = self.accepted - self._before
-            if self.fd >= 0 and synced:
+            if self._closed:
+                return
+            quiet = self._quiet() is not None
+            self._closed, self._segment = True, self._none
+            self.counts[self.number] = self._tally.total() // RECORD - self._begun // RECORD
+            if self.fd >= 0 and synced and quiet:
                 os.close(self.fd)
                 self.fd = -1
 
     def abandon(self) -> None:
         """Lets go of the file in a forked child, to whom it does not belong. Takes no lock: its owner may be gone."""
         fds = [self.fd, *(self.finished or ())]
-        self.fd, self.finished, self._closed = -1, None, True
+        self.fd, self.finished, self._closed, self._segment = -1, None, True, self._none
         for fd in fds:
             if fd >= 0:
                 os.close(fd)
 
-    def _next_segment(self) -> None:
-        path = segment_path(self.spool, self.producer, self.number + 1)
+    def _opened(self, number: int) -> int:
+        path = segment_path(self.spool, self.producer, number)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
-        self.fd = os.open(path, flags, 0o600)
-        self.number += 1
-        hold(self.fd, self._ships)
+        fd = os.open(path, flags, 0o600)
+        hold(fd, self._ships)
+        return fd
 
     def _rotate(self, usable: bool = True) -> bool:
-        """Goes on in the next file; ``False`` when there is no room for another: then in this one."""
-        old, size = self.fd, self._written
-        try:
-            self._next_segment()
-        except OSError:
+        """Goes on in the next file, once nobody writes to this one; ``False``: that takes long, or there is no room for another.
+
+        Whoever finds the next file may take it that nothing more comes into this one.
+
+        Args:
+            usable: this one is to be closed; else it is no longer ours.
+        """
+        limit = self._quiet()
+        if limit is None:
             return False
-        self.counts[self.number - 1] = self.accepted - self._before
-        self._earlier.append((self.number - 1, size))
-        self._kept += size
-        self._written, self._before, self._torn = 0, self.accepted, False
+        try:
+            fd = self._opened(self.number + 1)
+        except OSError:
+            self._segment = Segment(self.fd, limit)
+            return False
+        total, begun = self._tally.total(), self._begun
+        old, self.fd = self.fd, fd
+        self.number += 1
+        self._begun = total
+        self.counts[self.number - 1] = total // RECORD - begun // RECORD
+        self._earlier.append((self.number - 1, (total & BYTES) - (begun & BYTES)))
+        self._segment = Segment(fd, total & BYTES)
         if self.finished is not None and usable:
             self.finished.append(old)
         elif usable:

@@ -322,7 +322,7 @@ class OwnSpool(SpoolReader):
 
     def ready(self) -> bool:
         """Whether there is something to take. Sees to it that the file is there that is written to, also while no tracker is."""
-        if not os.path.exists(segment_path(self.spool, self.producer, self._writer.number)):
+        if self._writer.position[1] < 0:
             self._writer.renew()
         return self._unread()
 
@@ -341,10 +341,7 @@ class OwnSpool(SpoolReader):
         """Nothing: what is in a file is linked."""
 
     def take(self, max_records: int, max_bytes: int) -> Optional[Batch]:
-        batch = super().take(max_records, max_bytes) if self._unread() else None
-        if batch is not None:
-            self._writer.catch_up()
-        return batch
+        return super().take(max_records, max_bytes) if self._unread() else None
 
     def done(self, batch: Batch, refused: int = 0) -> None:
         number = batch.position[0]
