@@ -30,7 +30,7 @@ class Frame(NamedTuple):
 
 def encode(payload: bytes) -> bytes:
     """The frame of one record."""
-    return b"%x %08x %b\n" % (len(payload), crc32(payload), payload)
+    return b"\n%x %08x %b\n" % (len(payload), crc32(payload), payload)
 
 
 def _payload_of(line: bytes) -> Optional[bytes]:

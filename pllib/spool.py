@@ -118,6 +118,7 @@ class SpoolWriter:
         # Reentrant: a signal's handler or a finaliser may capture while this thread is inside.
         self._lock = threading.RLock()
         self._tally = tally()  # records and bytes, counted before they are written
+        self._add = self._tally.add
         self._lost = 0
         self._begun = 0  # the sum when this file was begun
         self._earlier: Deque[Tuple[int, int]] = deque()  # number and size of files before this one
@@ -156,13 +157,12 @@ class SpoolWriter:
         Returns:
             ``None`` when they are in the file, else why not.
         """
-        frame = b"\n" + (encode(payload) if not more else b"".join(map(encode, (payload, *more))))
+        frame = encode(payload) if not more else b"".join(map(encode, (payload, *more)))
         amount = RECORD * (1 + len(more)) + len(frame)
-        number = self.number
         try:
             done = self._append(frame, amount, reserve)
         except OSError as error:
-            if not self._moved(error, number):
+            if not self._moved(error):
                 return DISK
             try:
                 done = self._append(frame, amount, reserve)
@@ -180,11 +180,11 @@ class SpoolWriter:
         segment: Optional[Segment] = self._segment
         counted = done = 0
         try:
-            if not reserve and segment.fd >= 0:  # type: ignore[union-attr]
-                if self._tally.add(amount) & BYTES <= segment.limit:  # type: ignore[union-attr]
+            if segment.fd >= 0 and not reserve:  # type: ignore[union-attr]
+                if self._add(amount) & BYTES <= segment.limit:  # type: ignore[union-attr]
                     counted = amount
                 else:
-                    self._tally.add(-amount)
+                    self._add(-amount)
             if not counted:
                 segment = None  # who makes room waits for that
                 segment = self._with_room(amount, reserve)
@@ -195,7 +195,7 @@ class SpoolWriter:
             return done
         finally:
             if done != len(frame) and counted:
-                self._tally.add(done - amount)
+                self._add(done - amount)
             del segment  # the traceback of an exception may keep what this call had
 
     def _with_room(self, amount: int, reserve: bool) -> Optional[Segment]:
@@ -227,7 +227,7 @@ class SpoolWriter:
         return total + (self._segment_bytes if self._rotate() else self._segment_bytes // 8)
 
     def _left(self, quota: int, size: int) -> int:
-        """Bytes of a quota that are left. Files that were taken are deleted, by our own shipper or by ``pllib ship``: their room is free again."""
+        """Bytes of a quota that are left: files that were taken are deleted, by our own shipper or by ``pllib ship``."""
         used = self._tally.total() & BYTES
         if quota - used + self._freed < size:
             while self._earlier and not os.path.exists(segment_path(self.spool, self.producer, self._earlier[0][0])):
@@ -273,12 +273,16 @@ class SpoolWriter:
                 pass  # the newline before the next frame will end it
             self._segment = Segment(self.fd, limit)
 
-    def _moved(self, error: OSError, number: int) -> bool:
+    def _moved(self, error: OSError) -> bool:
         """Goes on in another file, when this one was closed under us (daemons close all they find) or is gone from its server."""
         if error.errno not in (errno.ESTALE, errno.EBADF):
             return False
         with self._lock:
-            return self.number != number or (not self._closed and self._renewed(usable=error.errno == errno.ESTALE))
+            try:
+                os.fstat(self.fd)
+                return True  # another thread has seen to it
+            except OSError:
+                return not self._closed and self._renewed(usable=error.errno == errno.ESTALE)
 
     def renew(self) -> None:
         """Goes on in another file, since this one was taken away."""
