@@ -123,6 +123,7 @@ class SpoolWriter:
         self._begun = 0  # the sum when this file was begun
         self._earlier: Deque[Tuple[int, int]] = deque()  # number and size of files before this one
         self._freed = 0  # bytes of files that are deleted
+        self._parts: Deque[bytes] = deque()  # of frames that did not find room on the disk, still in the file
         self._closed = False
         self._none = Segment(-1, -1)
         self._segment = self._none  # also while nobody may write
@@ -172,7 +173,7 @@ class SpoolWriter:
             return None
         if done == NO_ROOM:
             return CLOSED if self._closed else FULL
-        self._take_back(frame[:done])
+        self._take_back()
         return DISK
 
     def _append(self, frame: bytes, amount: int, reserve: bool) -> int:
@@ -192,6 +193,8 @@ class SpoolWriter:
                     return NO_ROOM
                 counted = amount
             done = os.write(segment.fd, frame)  # type: ignore[union-attr]
+            if done != len(frame):
+                self._parts.append(frame[:done])
             return done
         finally:
             if done != len(frame) and counted:
@@ -253,25 +256,41 @@ class SpoolWriter:
         while watched() is not None and time.monotonic() < until:
             time.sleep(0.0005)
         still = watched()
-        if still is None:
-            return limit
-        self._segment = still
-        return None
+        if still is not None:
+            self._segment = still
+            return None
+        while self._parts:
+            self._remove(self._parts.popleft())
+        return limit
 
-    def _take_back(self, part: bytes) -> None:
-        """Cuts off the part of a frame that came into the file; where others wrote behind it, it stays there, as a damaged line."""
+    def _take_back(self) -> None:
+        """Removes parts of frames from the file."""
         with self._lock:
             limit = self._quiet()
-            if limit is None:
-                return
-            try:
-                end = os.fstat(self.fd).st_size - len(part)
-                if os.pread(self.fd, len(part), max(0, end)) == part:
-                    os.ftruncate(self.fd, end)
-                    self._tally.add(-len(part))
-            except OSError:
-                pass  # the newline before the next frame will end it
-            self._segment = Segment(self.fd, limit)
+            if limit is not None:
+                self._segment = Segment(self.fd, limit)
+
+    def _remove(self, part: bytes) -> None:
+        """Cuts off what came of frames into the file, while nobody writes; where others wrote behind it, puts newlines in its place."""
+        try:
+            data = os.pread(self.fd, os.fstat(self.fd).st_size, 0)
+            # No whole frame ends where this does, so nothing else is taken for it.
+            place = (data + b"\n").rfind(part + b"\n") if len(part) > 1 else -1
+            if place >= 0 and data.endswith(part):
+                os.ftruncate(self.fd, place)
+                self._tally.add(-len(part))
+            elif place >= 0:
+                self._overwrite(place, b"\n" * len(part))
+        except OSError:
+            return  # the newline before the next frame ends it, and it is passed over as damaged
+
+    def _overwrite(self, place: int, data: bytes) -> None:
+        # Another descriptor, since one that was opened to append does so wherever it is told to write.
+        fd = os.open(segment_path(self.spool, self.producer, self.number), os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            os.pwrite(fd, data, place)
+        finally:
+            os.close(fd)
 
     def _moved(self, error: OSError) -> bool:
         """Goes on in another file, when this one was closed under us (daemons close all they find) or is gone from its server."""

@@ -21,8 +21,8 @@ BYTES = RECORD - 1
 class Tally:
     """A sum that any thread, and a signal's handler in the middle of that, may add to.
 
-    Both steps of an addition are calls to functions in C that call no Python, so the interpreter changes threads between them at
-    most: then the numbers are added in another order.
+    Both steps of an addition are calls of functions in C that call no Python, so the interpreter changes threads between them at
+    most. Then the numbers are added in another order, or by another thread.
     """
 
     __slots__ = ("_given", "_sums")
@@ -32,22 +32,19 @@ class Tally:
         self._sums: Iterator[int] = accumulate(iter(self._given.popleft, None))
 
     def add(self, number: int) -> int:
-        """Adds a number; the sum after it, and after what others added meanwhile."""
+        """Adds a number; the sum, which may lack it for a moment where another thread is about to add it."""
         self._given.append(number)
         try:
-            return next(self._sums)
-        except IndexError:  # whoever asked for the total has added it
+            found = next(self._sums)
+            while self._given:  # others are between the two steps, or were when a signal's handler raised
+                found = next(self._sums)
+            return found
+        except IndexError:  # another thread did our second step
             return self.add(0)
 
     def total(self) -> int:
         """The sum."""
-        found = self.add(0)
-        while self._given:  # others are between the two steps, or were when a signal's handler raised
-            try:
-                found = next(self._sums)
-            except IndexError:
-                break
-        return found
+        return self.add(0)
 
 
 class _LockedTally(Tally):
