@@ -21,17 +21,15 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
-import time
-import weakref
 from collections import deque
 from typing import Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from . import frames
+from .appending import AppendedFiles, Segment
 from .errors import SpoolError
 from .frames import encode
 from .holding import hold
-from .tally import BYTES, RECORD, tally
+from .tally import BYTES, RECORD
 
 SUFFIX = ".frames"
 POINTS_SUFFIX = ".points"
@@ -39,8 +37,6 @@ RESERVE_BYTES = 65_536
 """Kept free of the quota for gap records, which must find room when nothing else does."""
 
 NO_ROOM = -1
-PATIENCE = 0.1
-"""Seconds to wait until nobody writes to a file any more."""
 
 FULL, DISK, CLOSED = "full", "disk", "closed"
 """Why a record was not taken: the quota is used up; the disk would not; the process ends."""
@@ -64,20 +60,7 @@ def segment_path(spool: str, producer: str, number: int) -> str:
     return os.path.join(folder_of(spool, producer), f"{producer}.{number:06d}{SUFFIX}")
 
 
-class Segment:
-    """A file that is being written. Each call that writes holds a reference: when there is none left, nobody writes to it any more.
-
-    Attributes:
-        limit: it may be written to until so many bytes are counted.
-    """
-
-    __slots__ = ("__weakref__", "fd", "limit")
-
-    def __init__(self, fd: int, limit: int) -> None:
-        self.fd, self.limit = fd, limit
-
-
-class SpoolWriter:
+class SpoolWriter(AppendedFiles):
     """Appends records of this process; durable against the end of the process once ``offer`` returned.
 
     Any thread writes for itself, and waits for another one only where a file is finished and the next begun: a write at the end of
@@ -108,32 +91,24 @@ class SpoolWriter:
         ships: bool = True,
         keeps_finished: bool = False,
     ) -> None:
+        super().__init__()
         self.spool, self.producer = spool, producer
-        self.number = 0
         self.counts: Dict[int, int] = {}
         self.finished: Optional[Deque[int]] = deque() if keeps_finished else None
         self._segment_bytes, self._spool_bytes = max(1, min(segment_bytes, spool_bytes // 8)), spool_bytes
         self._reserve = min(RESERVE_BYTES, spool_bytes // 16)
         self._ships = ships
-        # Reentrant: a signal's handler or a finaliser may capture while this thread is inside.
-        self._lock = threading.RLock()
-        self._tally = tally()  # records and bytes, counted before they are written
-        self._add = self._tally.add
         self._lost = 0
         self._begun = 0  # the sum when this file was begun
         self._earlier: Deque[Tuple[int, int]] = deque()  # number and size of files before this one
         self._freed = 0  # bytes of files that are deleted
-        self._parts: Deque[bytes] = deque()  # of frames that did not find room on the disk, still in the file
         self._closed = False
-        self._none = Segment(-1, -1)
-        self._segment = self._none  # also while nobody may write
-        self.fd = -1
         try:
             os.makedirs(folder_of(spool, producer), mode=0o700, exist_ok=True)
             self.fd, self.number = self._opened(1), 1
         except OSError as error:
             raise SpoolError(f"spool folder {spool} cannot be written: {error.strerror or error}") from error
-        self._segment = Segment(self.fd, 0)
+        self.segment = Segment(self.fd, 0, self.number)
 
     @property
     def accepted(self) -> int:
@@ -178,7 +153,7 @@ class SpoolWriter:
 
     def _append(self, frame: bytes, amount: int, reserve: bool) -> int:
         """Writes to the file that is being written; how many bytes, or ``NO_ROOM``."""
-        segment: Optional[Segment] = self._segment
+        segment: Optional[Segment] = self.segment
         counted = done = 0
         try:
             if segment.fd >= 0 and not reserve:  # type: ignore[union-attr]
@@ -208,19 +183,19 @@ class SpoolWriter:
         with self._lock:
             if self._closed:
                 return None
-            if self._segment is self._none:  # a signal's handler came into the middle of a change of files
+            if self.segment is self._none:  # a signal's handler came into the middle of a change of files
                 self._tally.add(amount)
-                return Segment(self.fd, -1)
+                return Segment(self.fd, -1, self.number)
             size, total = amount & BYTES, self._tally.total() & BYTES
-            if reserve or total + size > self._segment.limit:
+            if reserve or total + size > self.segment.limit:
                 end = self._end(total)
                 left = self._left(self._spool_bytes if reserve else self._spool_bytes - self._reserve, size)
                 if left < size:
                     return None
                 if not reserve:
-                    self._segment.limit = total + min(left, max(end - total, size))
+                    self.segment.limit = total + min(left, max(end - total, size))
             self._tally.add(amount)
-            return self._segment
+            return self.segment
 
     def _end(self, total: int) -> int:
         """The sum of bytes at which the next file is begun, which is done now when it is reached."""
@@ -241,56 +216,6 @@ class SpoolWriter:
         """Leaves part of the quota to other files of this process."""
         with self._lock:
             self._spool_bytes -= size
-
-    def _quiet(self) -> Optional[int]:
-        """Lets nobody begin to write and waits for those who do; the limit that this file had, for when writing goes on.
-
-        ``None``, and all go on as before, where somebody still writes after a while: on a disk that hangs, or in this very thread, where
-        a signal's handler came into the middle of a call.
-        """
-        if self._segment is self._none:
-            return None
-        watched, limit = weakref.ref(self._segment), self._segment.limit
-        self._segment = self._none
-        until = time.monotonic() + PATIENCE
-        while watched() is not None and time.monotonic() < until:
-            time.sleep(0.0005)
-        still = watched()
-        if still is not None:
-            self._segment = still
-            return None
-        while self._parts:
-            self._remove(self._parts.popleft())
-        return limit
-
-    def _take_back(self) -> None:
-        """Removes parts of frames from the file."""
-        with self._lock:
-            limit = self._quiet()
-            if limit is not None:
-                self._segment = Segment(self.fd, limit)
-
-    def _remove(self, part: bytes) -> None:
-        """Cuts off what came of frames into the file, while nobody writes; where others wrote behind it, puts newlines in its place."""
-        try:
-            data = os.pread(self.fd, os.fstat(self.fd).st_size, 0)
-            # No whole frame ends where this does, so nothing else is taken for it.
-            place = (data + b"\n").rfind(part + b"\n") if len(part) > 1 else -1
-            if place >= 0 and data.endswith(part):
-                os.ftruncate(self.fd, place)
-                self._tally.add(-len(part))
-            elif place >= 0:
-                self._overwrite(place, b"\n" * len(part))
-        except OSError:
-            return  # the newline before the next frame ends it, and it is passed over as damaged
-
-    def _overwrite(self, place: int, data: bytes) -> None:
-        # Another descriptor, since one that was opened to append does so wherever it is told to write.
-        fd = os.open(segment_path(self.spool, self.producer, self.number), os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
-        try:
-            os.pwrite(fd, data, place)
-        finally:
-            os.close(fd)
 
     def _moved(self, error: OSError) -> bool:
         """Goes on in another file, when this one was closed under us (daemons close all they find) or is gone from its server."""
@@ -326,7 +251,7 @@ class SpoolWriter:
             if self._closed:
                 return
             quiet = self._quiet() is not None
-            self._closed, self._segment = True, self._none
+            self._closed, self.segment = True, self._none
             self.counts[self.number] = self._tally.total() // RECORD - self._begun // RECORD
             if self.fd >= 0 and synced and quiet:
                 os.close(self.fd)
@@ -335,13 +260,16 @@ class SpoolWriter:
     def abandon(self) -> None:
         """Lets go of the file in a forked child, to whom it does not belong. Takes no lock: its owner may be gone."""
         fds = [self.fd, *(self.finished or ())]
-        self.fd, self.finished, self._closed, self._segment = -1, None, True, self._none
+        self.fd, self.finished, self._closed, self.segment = -1, None, True, self._none
         for fd in fds:
             if fd >= 0:
                 os.close(fd)
 
+    def path_of(self, number: int) -> str:
+        return segment_path(self.spool, self.producer, number)
+
     def _opened(self, number: int) -> int:
-        path = segment_path(self.spool, self.producer, number)
+        path = self.path_of(number)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
         fd = os.open(path, flags, 0o600)
         hold(fd, self._ships)
@@ -361,7 +289,7 @@ class SpoolWriter:
         try:
             fd = self._opened(self.number + 1)
         except OSError:
-            self._segment = Segment(self.fd, limit)
+            self.segment = Segment(self.fd, limit, self.number)
             return False
         total, begun = self._tally.total(), self._begun
         old, self.fd = self.fd, fd
@@ -369,7 +297,7 @@ class SpoolWriter:
         self._begun = total
         self.counts[self.number - 1] = total // RECORD - begun // RECORD
         self._earlier.append((self.number - 1, (total & BYTES) - (begun & BYTES)))
-        self._segment = Segment(fd, total & BYTES)
+        self.segment = Segment(fd, total & BYTES, self.number)
         if self.finished is not None and usable:
             self.finished.append(old)
         elif usable:

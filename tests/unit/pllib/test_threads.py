@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pllib import encoding, frames, spool, spool_reader, this_process
+from pllib import appending, encoding, frames, spool, spool_reader, this_process
 from pllib.losses import Losses
 from pllib.memory import MemoryQueue
 from pllib.spool import SpoolWriter
@@ -232,7 +232,7 @@ def test_no_thread_waits_for_anothers_write(tmp_path, monkeypatch):
 
 def test_no_file_is_followed_by_the_next_while_somebody_writes_to_it(tmp_path, monkeypatch):
     """Whoever finds the next one takes the first to be complete, and deletes it."""
-    monkeypatch.setattr(spool, "PATIENCE", 0.01)
+    monkeypatch.setattr(appending, "PATIENCE", 0.01)
     sink, held = writer(tmp_path, segment_bytes=500), HeldUp(monkeypatch, b"slow")
     sink.offer(b'{"first":1}')
     slow = held.begin(lambda: sink.offer(b'{"slow":1}'))
@@ -252,7 +252,7 @@ def test_no_file_is_followed_by_the_next_while_somebody_writes_to_it(tmp_path, m
 
 
 def test_a_file_is_not_closed_while_somebody_writes_to_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(spool, "PATIENCE", 0.01)
+    monkeypatch.setattr(appending, "PATIENCE", 0.01)
     sink, held = writer(tmp_path), HeldUp(monkeypatch, b"slow")
     sink.offer(b'{"first":1}')
     slow = held.begin(lambda: sink.offer(b'{"slow":1}'))
@@ -265,7 +265,7 @@ def test_a_file_is_not_closed_while_somebody_writes_to_it(tmp_path, monkeypatch)
 
 
 def test_a_signals_handler_may_capture_in_the_middle_of_a_write_that_fills_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(spool, "PATIENCE", 0.01)
+    monkeypatch.setattr(appending, "PATIENCE", 0.01)
     sink, real, inner = writer(tmp_path, segment_bytes=300), os.write, []
 
     def write(fd: int, data: bytes) -> int:
