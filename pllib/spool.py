@@ -36,8 +36,6 @@ POINTS_SUFFIX = ".points"
 RESERVE_BYTES = 65_536
 """Kept free of the quota for gap records, which must find room when nothing else does."""
 
-NO_ROOM = -1
-
 FULL, DISK, CLOSED = "full", "disk", "closed"
 """Why a record was not taken: the quota is used up; the disk would not; the process ends."""
 
@@ -134,47 +132,60 @@ class SpoolWriter(AppendedFiles):
             ``None`` when they are in the file, else why not.
         """
         frame = encode(payload) if not more else b"".join(map(encode, (payload, *more)))
-        amount = RECORD * (1 + len(more)) + len(frame)
-        try:
-            done = self._append(frame, amount, reserve)
-        except OSError as error:
-            if not self._moved(error):
-                return DISK
-            try:
-                done = self._append(frame, amount, reserve)
-            except OSError:
-                return DISK
-        if done == len(frame):
-            return None
-        if done == NO_ROOM:
-            return CLOSED if self._closed else FULL
-        self._take_back()
-        return DISK
-
-    def _append(self, frame: bytes, amount: int, reserve: bool) -> int:
-        """Writes to the file that is being written; how many bytes, or ``NO_ROOM``."""
-        segment: Optional[Segment] = self.segment
+        size = len(frame)
+        amount = RECORD * (1 + len(more)) + size
         counted = done = 0
+        why: Optional[OSError] = None
+        segment = self.segment
         try:
-            if segment.fd >= 0 and not reserve:  # type: ignore[union-attr]
-                if self._add(amount) & BYTES <= segment.limit:  # type: ignore[union-attr]
-                    counted = amount
-                else:
-                    self._add(-amount)
-            if not counted:
-                segment = None  # who makes room waits for that
-                segment = self._with_room(amount, reserve)
-                if segment is None:
-                    return NO_ROOM
+            if segment.fd >= 0 and not reserve:
                 counted = amount
-            done = os.write(segment.fd, frame)  # type: ignore[union-attr]
-            if done != len(frame):
-                self._parts.append(frame[:done])
-            return done
+                if self._add(amount) & BYTES <= segment.limit:
+                    done = os.write(segment.fd, frame)
+                    if done == size:
+                        return None
+        except OSError as error:
+            why = error
         finally:
-            if done != len(frame) and counted:
-                self._add(done - amount)
+            if done != size and counted:
+                self._take_off(amount, frame[:done])
             del segment  # the traceback of an exception may keep what this call had
+        if done or (why is not None and not self._moved(why)):
+            return self._refused()
+        return self._offer_in_turn(frame, amount, reserve)
+
+    def _offer_in_turn(self, frame: bytes, amount: int, reserve: bool) -> Optional[str]:
+        """The same where there may have to be another file first."""
+        for _ in range(2):
+            segment, done = self._with_room(amount, reserve), 0
+            if segment is None:
+                return CLOSED if self._closed else FULL
+            try:
+                done = os.write(segment.fd, frame)
+                if done == len(frame):
+                    return None
+            except OSError as error:
+                why = error
+            else:
+                break
+            finally:
+                if done != len(frame):
+                    self._take_off(amount, frame[:done])
+                del segment
+            if not self._moved(why):
+                break
+        return self._refused()
+
+    def _take_off(self, amount: int, part: bytes) -> None:
+        """Counts of what was to be written only the part that came into the file."""
+        self._add(len(part) - amount)
+        if part:
+            self._parts.append(part)
+
+    def _refused(self) -> str:
+        if self._parts:
+            self._take_back()
+        return DISK
 
     def _with_room(self, amount: int, reserve: bool) -> Optional[Segment]:
         """The file to write to, where so much is counted already: the next one when this one is full. ``None``: there is no room."""

@@ -358,5 +358,5 @@ def test_every_truncation_and_flipped_byte_costs_only_the_lines_it_is_in(trial, 
         touched = lines[first : first + 1 + (data[place] == 10)]
         assert len(whole) - len(found) <= (of_series if any(b" s " in line for line in touched) else 2)
         # A hex digit may be written large or small, and nought as a space; the last newline is not needed.
-        assert damaged or set(found) == set(whole)
+        assert damaged or set(found) == set(whole) or place == len(data) - 1
         row.tries += 1
