@@ -1,6 +1,7 @@
 """Points files: where points of series are until they are in records, so that nothing is lost with the process.
 
-``{producer}.{number}.points`` lies beside the spool files of the same process. It holds lines, each after its CRC-32 as 8 hex digits, between empty ones::
+``{producer}.{number}.points`` lies beside the spool files of the same process. It holds lines, each after its CRC-32 as 8
+hex digits, between empty ones::
 
     7a8f02c1 v 1                                     version of this form
     0b1c44d0 s 0 "kind":"task","wf":…,"series":…     series 0: the fields that all its records have

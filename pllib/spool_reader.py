@@ -130,9 +130,9 @@ class SpoolReader:
         """What a file holds; of one that is ``complete``, a last line without its end too."""
         data = self._read(number, offset, max_bytes)
         for size in LONG_LINES:
-            if data and b"\n" not in data:  # a record larger than a batch
+            if data and not _has_line(data):  # a record larger than a batch
                 data, max_records = self._read(number, offset, size), 1
-        if complete and data and b"\n" not in data:
+        if complete and data and not _has_line(data):
             data += b"\n"
         payloads: List[bytes] = []
         damaged: List[bytes] = []
@@ -292,6 +292,11 @@ class SpoolReader:
         except (OSError, ValueError):
             pass  # what was taken is sent again, which is harmless
         return 1, 0, Figures(0, 0, {})
+
+
+def _has_line(data: bytes) -> bool:
+    """Whether there is the end of a line that is not empty."""
+    return b"\n" in data.lstrip(b"\n")
 
 
 def is_kept(spool: str, producer: str) -> bool:

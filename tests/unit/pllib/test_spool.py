@@ -67,6 +67,19 @@ def test_files_rotate_and_are_read_in_order_and_deleted_when_taken(tmp_path):
     sink.close()
 
 
+def test_a_record_larger_than_a_batch_comes_alone(tmp_path):
+    sink = writer(tmp_path, segment_bytes=10**5, spool_bytes=10**6)
+    written = [b"{}", b'"%s"' % (b"x" * 5_000), b"[]"]
+    assert [sink.offer(payload) for payload in written] == [None] * 3
+    reader = spool_reader.SpoolReader(str(tmp_path), PRODUCER)
+    found = []
+    while batch := reader.take(7, 1000):
+        found.append(batch.payloads)
+        reader.done(batch)
+    assert found == [[payload] for payload in written]
+    sink.close()
+
+
 def test_what_was_taken_is_remembered_and_the_rest_comes_again(tmp_path):
     sink = writer(tmp_path)
     for n in range(4):

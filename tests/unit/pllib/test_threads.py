@@ -97,45 +97,46 @@ def made(own: int, number: int) -> bytes:
     return payload(own, number)
 
 
+def drain(queue: MemoryQueue, stop: threading.Event, taken: list[bytes]) -> None:
+    while not stop.is_set() or queue.ready():
+        batch = queue.take(7, 10**6)
+        if batch is None:
+            time.sleep(0.0002)
+        else:
+            taken.extend(batch.payloads)
+            queue.done(batch)
+
+
 def test_the_queue_in_memory_keeps_its_bounds_and_loses_nothing():
     queue = MemoryQueue("0" * 32, 50, 20_000, encoding.payload)
-    accepted: Counter[int] = Counter()
+    queue.hurry()
     beyond: list[tuple[int, int]] = []
     taken: list[bytes] = []
     stop = threading.Event()
 
-    def take() -> None:
-        while not stop.is_set() or queue.ready():
-            batch = queue.take(7, 10**6)
-            if batch is None:
-                time.sleep(0.0002)
-            else:
-                taken.extend(batch.payloads)
-                queue.done(batch)
+    def offer(own: int, number: int) -> bool:
+        if number % 3:
+            return queue.offer_unlinked(600, made, (own, number))
+        queue.link()
+        return queue.offer(payload(own, number)) is None
 
     def work(own: int) -> None:
-        if own == WORKERS:
-            take()
-            return
         number = 0
         while number < 400:
-            if number % 3:
-                took = queue.offer_unlinked(600, made, (own, number))
-            else:
-                queue.link()
-                took = queue.offer(payload(own, number)) is None
+            took = offer(own, number)
             lasting = len(queue._queue) + len(queue._unlinked) + len(queue._in_flight)
             if lasting > 50 + WORKERS:
                 beyond.append((own, lasting))
             number += took
-            accepted[own] += took
             if not took:
                 time.sleep(0.0002)
-        if sum(accepted.values()) == 400 * WORKERS:
-            stop.set()
 
-    queue.hurry()
-    together(work, WORKERS + 1)
+    taker = threading.Thread(target=drain, args=(queue, stop, taken), daemon=True)
+    taker.start()
+    together(work)
+    stop.set()
+    taker.join(SOON)
+    assert not taker.is_alive()
     assert not beyond
     assert of_each(taken) == {own: list(range(400)) for own in range(WORKERS)}
     assert (queue.accepted, queue.waiting(), queue.bytes_held()) == (400 * WORKERS, 0, 0)
