@@ -5,7 +5,8 @@ newlines), a newline::
 
     1c 5d0fbc31 {"n":0,"op":"producer",...}\\n
 
-A file can be read with ``cat``; after a torn or damaged frame reading goes on at the next newline.
+A file can be read with ``cat``; after a torn or damaged frame reading goes on at the next newline. A frame is written with a newline
+before it too, so that it is whole whatever lies there; empty lines are passed over.
 
 A payload may be packed (``packing``).
 """
@@ -29,8 +30,8 @@ class Frame(NamedTuple):
 
 
 def encode(payload: bytes) -> bytes:
-    """The frame of one record."""
-    return b"%x %08x %b\n" % (len(payload), crc32(payload), payload)
+    """The frame of one record, as it is written."""
+    return b"\n%x %08x %b\n" % (len(payload), crc32(payload), payload)
 
 
 def _payload_of(line: bytes) -> Optional[bytes]:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Union
 
 from .encoding import weight
 from .spool import CLOSED, FULL, Batch, SpoolWriter
 from .spool_reader import STEP_RECORDS, OwnSpool, breathe, nothing
+from .tally import BYTES, RECORD, tally
 
 Parts = Tuple[str, Dict[str, Any]]
 Item = Union[bytes, Parts]
@@ -27,72 +29,113 @@ ITEM_BYTES = 120
 """What the queue itself takes for an entry."""
 LINK_STEP = 16
 """Records that are linked while the script's thread may have to wait."""
+ACCEPTED = RECORD << 48
+ONE = ACCEPTED + RECORD
+"""A record that is accepted and held, beside the bytes it takes."""
+HELD = ACCEPTED - 1
+PATIENCE = 0.05
+"""Seconds that the end waits for calls that are in the middle of putting a record into the queue."""
 
 
 class MemoryQueue:
-    """A bounded queue of records.
+    """A bounded queue of records. No thread that puts one in ever waits for another thread.
 
     Some of them are *unlinked*: still to be made, and with that linked to the values that records before them generated. They
     are the newest, and linked in the order in which they came: by the shipper's thread, or before a record that cannot wait.
 
     Args:
-        max_records, max_bytes: the bounds; bytes of memory, of records that are not yet encoded by estimate.
+        max_records, max_bytes: the bounds; bytes of memory, by estimate of records that are not yet made or encoded.
         encode: makes payloads, on the shipper's thread; ``None``, and counted there, when it cannot.
     """
 
     def __init__(self, producer: str, max_records: int, max_bytes: int, encode: Encode) -> None:
         self.producer = producer
-        self.accepted = 0
-        self._max_records, self._max_bytes, self._encode = max_records, max_bytes, encode
-        self._half_records, self._half_bytes = max_records // 2, max_bytes // 2
+        self._max_held, self._max_bytes, self._encode = (max_records + 1) * RECORD - 1, max_bytes, encode
+        self._half_held, self._half_bytes = max_records // 2 * RECORD + BYTES, max_bytes // 2
         self._queue: Deque[Tuple[int, Item]] = deque()
         self._unlinked: Deque[Unlinked] = deque()
         self._linking = threading.RLock()
         self._in_flight: List[bytes] = []
-        self._bytes = self._flying = 0  # memory of all, and of those in flight
+        self._flying = 0  # bytes of memory of those in flight
         self._closed = False
         self._pause = breathe
-        self._lock = threading.RLock()
+        self._taking = threading.RLock()  # of those who take records out; never on the way of those who put them in
+        # Records that were accepted, those that are held, and the memory of these: counted before they are put in.
+        self._tally = tally()
+
+    @property
+    def accepted(self) -> int:
+        return self._tally.total() // ACCEPTED
+
+    def waiting(self) -> int:
+        """How many records there are to take."""
+        return (self._tally.total() & HELD) // RECORD
+
+    def bytes_held(self) -> int:
+        """The memory that the records take."""
+        return self._tally.total() & BYTES
 
     def offer(self, item: Item, *more: Item, reserve: bool = False) -> Optional[str]:
         """Queues records, all or none; ``reserve``: whatever the bounds say. ``None``, or why not."""
         if more or reserve:
             return self._offer_all((item, *more), reserve)
         size = ITEM_BYTES + (len(item) if type(item) is bytes else weight(*item))
-        with self._lock:
-            known = self._bytes + size
-            if known > self._max_bytes or self.waiting() >= self._max_records or self._closed:
-                return CLOSED if self._closed else FULL
-            self._bytes = known
-            self._queue.append((size, item))
-            self.accepted += 1
+        if not self._room(ONE + size):
+            return CLOSED if self._closed else FULL
+        self._queue.append((size, item))
         return None
+
+    def _room(self, amount: int, reserve: bool = False) -> int:
+        """Counts what is to be put in and says what is held then; 0: there is no room, and nothing was counted."""
+        held = self._tally.add(amount) & HELD
+        if self._closed or ((held > self._max_held or held & BYTES > self._max_bytes) and not reserve):
+            self._tally.add(-amount)
+            return 0
+        return held
 
     def offer_unlinked(self, size: int, make: Callable[..., Item], given: Tuple[Any, ...]) -> bool:
         """Queues a record of about ``size`` bytes that ``make(*given)`` will make; ``False``: no room, make it and ask again."""
-        with self._lock:
-            known = self._bytes + size
-            count = len(self._unlinked) + len(self._queue) + len(self._in_flight)
-            if known > self._max_bytes or count >= self._max_records or self._closed:
-                return False
-            self._bytes = known
-            self._unlinked.append((size, make, given))
-            self.accepted += 1
-        if (
-            count > self._half_records or known > self._half_bytes
-        ):  # nobody takes them, and what has to be linked at once would wait for all
-            self.link(2)
+        held = self._room(ONE + size)
+        if not held:
+            return False
+        self._unlinked.append((size, make, given))
+        if held > self._half_held or held & BYTES > self._half_bytes:
+            self._link_two(held, size)
         return True
+
+    def _link_two(self, held: int, size: int) -> None:
+        """Nobody takes them, and what has to be linked at once would wait for all of them.
+
+        Where another thread links, it goes on with that; but there are never more to be linked than still find room.
+        """
+        count = len(self._unlinked)
+        some = count * RECORD <= self._max_held - held and count * size <= self._max_bytes - (held & BYTES)
+        if self._linking.acquire(blocking=not some):
+            try:
+                self._link(2)
+            finally:
+                self._linking.release()
 
     def link(self, most: int = sys.maxsize) -> None:
         """Links unlinked records, the oldest first."""
         with self._linking:
-            for _ in range(min(most, len(self._unlinked))):
-                try:
-                    size, make, given = self._unlinked.popleft()
-                except IndexError:
-                    return
-                self._queue.append((size, make(*given)))
+            self._link(min(most, len(self._unlinked)))
+
+    def _link(self, count: int) -> None:
+        for _ in range(count):
+            try:
+                size, make, given = self._unlinked.popleft()
+            except IndexError:
+                return
+            made = make(*given)
+            # As text: objects in it would each be looked at by the interpreter's garbage collector, again and again.
+            item = made if type(made) is bytes else self._encode(*made)
+            if item is None:
+                self._tally.add(-(ONE + size))
+                continue
+            taken = ITEM_BYTES + len(item)
+            self._tally.add(taken - size)
+            self._queue.append((taken, item))
 
     def link_slowly(self) -> None:
         """The same on a thread of its own, so that nobody has much to link at once."""
@@ -102,26 +145,21 @@ class MemoryQueue:
             self._pause()
 
     def _offer_all(self, items: Tuple[Item, ...], reserve: bool) -> Optional[str]:
-        sized = [(ITEM_BYTES + (len(item) if type(item) is bytes else weight(*item)), item) for item in items]
-        with self._lock:
-            known = self._bytes + sum(size for size, _ in sized)
-            waiting = self.waiting() + len(items)
-            if self._closed:
-                return CLOSED
-            if not reserve and (known > self._max_bytes or waiting > self._max_records):
-                return FULL
-            self._bytes = known
-            self._queue.extend(sized)
-            self.accepted += len(items)
-        return None
+        # Where there is no room for anything, as when drops are still to be told, nothing is weighed.
+        if reserve or self._has_room(len(items)):
+            sized = [(ITEM_BYTES + (len(item) if type(item) is bytes else weight(*item)), item) for item in items]
+            if self._room(len(items) * ONE + sum([size for size, _ in sized]), reserve):
+                self._queue.extend(sized)
+                return None
+        return CLOSED if self._closed else FULL
+
+    def _has_room(self, records: int) -> bool:
+        held = (self._tally.total() & HELD) + records * (RECORD + ITEM_BYTES)
+        return held <= self._max_held and held & BYTES <= self._max_bytes
 
     def ready(self) -> bool:
         """Whether there is something to take."""
         return bool(self._queue or self._in_flight or self._unlinked)
-
-    def waiting(self) -> int:
-        """How many records there are to take."""
-        return len(self._queue) + len(self._in_flight) + len(self._unlinked)
 
     def hurry(self) -> None:
         """Makes no more pauses, since the script has come to its end."""
@@ -144,39 +182,50 @@ class MemoryQueue:
         return Batch(self.producer, self._in_flight[:max_records], (0, 0))
 
     def _fly(self, size: int, payload: Optional[bytes]) -> None:
-        with self._lock:
-            self._bytes -= size
+        with self._taking:
             if payload is None:
-                self.accepted -= 1
+                self._tally.add(-(ONE + size))
                 return
             self._in_flight.append(payload)
-            self._bytes += ITEM_BYTES + len(payload)
             self._flying += ITEM_BYTES + len(payload)
+            self._tally.add(ITEM_BYTES + len(payload) - size)
 
     def done(self, batch: Batch, refused: int = 0) -> None:
-        with self._lock:
+        self._leave(batch, RECORD)
+
+    def hand_over(self, batch: Batch) -> None:
+        """As ``done``, of records that somebody else has accepted now."""
+        self._leave(batch, ONE)
+
+    def _leave(self, batch: Batch, each: int) -> None:
+        with self._taking:
             del self._in_flight[: len(batch.payloads)]
-            size = sum(ITEM_BYTES + len(payload) for payload in batch.payloads)
-            self._bytes -= size
+            size = sum([ITEM_BYTES + len(payload) for payload in batch.payloads])
             self._flying -= size
+            self._tally.add(-(len(batch.payloads) * each + size))
 
     def refuse(self, refused: List[Dict[str, object]]) -> None:
         """Refused records end here: there is no disk to keep them on."""
 
     def close(self, synced: bool = True) -> None:
         """Ends it; what is offered after this is not taken."""
-        with self._lock:
-            self._closed = True
+        self._closed = True
+        until = time.monotonic() + PATIENCE
+        while self.waiting() > len(self._queue) + len(self._unlinked) + len(self._in_flight):
+            if time.monotonic() > until:
+                break
+            time.sleep(0.001)
 
     def give_up(self) -> int:
         """Takes back what is left, when nobody will take it any more; how many records."""
-        with self._lock:
-            count = self.waiting()
+        with self._taking:
+            held = self._tally.total() & HELD
             self._queue.clear()
             self._unlinked.clear()
             self._in_flight.clear()
-            self.accepted -= count
-            return count
+            self._flying = 0
+            self._tally.add(-(held + held // RECORD * ACCEPTED))
+            return held // RECORD
 
     def abandon(self) -> None:
         """In a forked child: nothing to let go of."""
@@ -264,8 +313,7 @@ class SpillingQueue:
             batch = self.memory.take(1000, 1_000_000)
             if batch is None or self._spill(tuple(batch.payloads), False) is not None:
                 break
-            self.memory.done(batch)
-            self.memory.accepted -= len(batch.payloads)
+            self.memory.hand_over(batch)
         if self.writer is not None:
             self.writer.close()
 

@@ -19,9 +19,10 @@ from zlib import crc32
 from . import points
 from ._boundary import report, shielded
 from .errors import FullError
-from .points_file import MOVED, PointsFile, Sealed, line
+from .points_file import GONE, MOVED, PointsFile, Sealed, line
 from .spool import DISK, FULL
 from .syncing import sync_folder
+from .tally import BYTES, RECORD, tally
 
 if TYPE_CHECKING:
     from .client import Client
@@ -34,6 +35,8 @@ CALLS_PERIOD = 1.0
 """The same where there is no thread, and calls do it."""
 POINT_BYTES = 250
 """About what a point takes in memory before it is sealed."""
+ONE = RECORD + 1
+"""A point that was taken and waits."""
 TOGETHER = 64
 """Series whose records are announced at once."""
 
@@ -70,7 +73,8 @@ class Points:
     """
 
     def __init__(self, client: Client, durable: bool) -> None:
-        self.accepted = self.waiting = 0
+        self._tally = tally()  # points that were taken, and those of them that are in no record yet
+        self._held = 0  # the sum after some point
         self.file: Optional[PointsFile] = None
         self._client = client
         self._syncs = False
@@ -79,10 +83,10 @@ class Points:
         self._numbers = count()
         self._most = max(points.MAX_POINTS, client.settings.queue_bytes // 4 // POINT_BYTES)
         self._lock = threading.RLock()  # reentrant: a signal's handler may log while this thread is inside
-        self._inside = 0  # calls that write a point at this moment; more than one: with such a handler
+        self._returned = False  # whether points that were to go into records wait again
         self._unsettled: Set[int] = set()  # records that were announced in the file and not said to be taken
         self._taken: Set[int] = set()  # those of them that only are to be synced
-        self._synced = self._named = 0  # lines, and number of the file whose name is on the disk
+        self._synced, self._named = (0, 0), 0  # position in the file, and number of the file whose name is on the disk
         self._due = time.monotonic() + CALLS_PERIOD
         self._telemetry_due = time.monotonic() + TELEMETRY_PERIOD
         self._stop = threading.Event()
@@ -118,6 +122,16 @@ class Points:
                 name, Buffer(next(self._numbers), head, self._most_of_series, telemetry)
             )
 
+    @property
+    def accepted(self) -> int:
+        """Points that were taken."""
+        return self._tally.total() // RECORD
+
+    @property
+    def waiting(self) -> int:
+        """Those of them that are in no record yet."""
+        return self._tally.total() & BYTES
+
     def figures(self) -> Dict[str, Any]:
         """Points that were taken, and those of them that are in no record yet."""
         return {"accepted": self.accepted, "waiting": self.waiting}
@@ -138,7 +152,7 @@ class Points:
             self._client.no_room(reason, lambda: self._put(buffer, step, t, text))
         if len(buffer.waiting) >= buffer.most:
             self.seal((buffer,))
-        elif self.waiting >= self._most:
+        elif self._held & BYTES >= self._most:
             self.seal_all()
         elif self._thread is None and time.monotonic() >= self._due:
             self._seal_due()
@@ -146,28 +160,44 @@ class Points:
             self._next_file()
 
     def _put(self, buffer: Buffer, step: Optional[int], t: int, text: str) -> Optional[str]:
-        """Takes a point, to the disk and to memory; ``None``, or why not."""
+        """Takes a point, to the disk and to memory; ``None``, or why not. No thread waits for another one here."""
+        index = next(buffer.indexes)
+        if step is None:
+            step = index
+        file = self.file
+        if file is None:
+            self._keep(buffer, (index, step, t, text))
+            return None
+        said = f"{buffer.number} {index} {step} {t} {text}".encode()
+        lines = b"\n%08x %b\n" % (crc32(said), said)
+        segment, reason = file.segment, MOVED  # held until the point is in memory too: then another file may be begun
+        try:
+            if segment.number == buffer.file:
+                reason = file.write(segment, lines)  # type: ignore[assignment]
+                if reason is None:
+                    self._keep(buffer, (index, step, t, text))
+                    return None
+        finally:
+            del segment
+        return self._put_in_turn(file, buffer, (index, step, t, text), lines, reason)
+
+    def _keep(self, buffer: Buffer, point: points.Point) -> None:
+        buffer.waiting.append(point)
+        self._held = self._tally.add(ONE)
+
+    def _put_in_turn(
+        self, file: PointsFile, buffer: Buffer, point: points.Point, lines: bytes, reason: str
+    ) -> Optional[str]:
+        """Takes a point of a series that the file does not know yet, or sees to what follows when it was not taken."""
         with self._lock:
-            self._inside += 1
-            try:
-                index = next(buffer.indexes)
-                if step is None:
-                    step = index
-                file = self.file
-                if file is not None:
-                    said = f"{buffer.number} {index} {step} {t} {text}".encode()
-                    lines = b"%08x %b\n" % (crc32(said), said)
-                    reason = file.append(lines) if buffer.file == file.number else MOVED
-                    if reason == MOVED:
-                        reason = self._introduced(file, buffer, lines)
-                    if reason is not None:
-                        return reason
-                buffer.waiting.append((index, step, t, text))
-                self.accepted += 1
-                self.waiting += 1
-            finally:
-                self._inside -= 1
-        return None
+            if reason not in (MOVED, GONE):
+                return file.after(reason)
+            held = file.segment if reason == MOVED else None
+            refused = self._introduced(file, buffer, lines)
+            if refused is None:
+                self._keep(buffer, point)
+            del held
+            return refused
 
     @staticmethod
     def _introduced(file: PointsFile, buffer: Buffer, lines: bytes) -> Optional[str]:
@@ -204,10 +234,11 @@ class Points:
             self.seal(self._waiting(), pause)
             return
         with self._lock:
+            self._returned = False
             try:
                 self.seal(self._waiting())
             finally:
-                if not self.waiting and not self._inside:
+                if not self._returned:
                     self.file.release(self._unsettled)
 
     def _waiting(self) -> List[Buffer]:
@@ -255,7 +286,7 @@ class Points:
             if told and self.file.append(told) is not None and not self._must_go():  # type: ignore[union-attr]
                 self._put_back(buffers, sealed)
                 return []
-            self.waiting -= sum([len(each.points) for each in sealed])
+            self._tally.add(-sum([len(each.points) for each in sealed]))
             self._unsettled.update([each.n for each in sealed])
             return sealed
 
@@ -263,8 +294,8 @@ class Points:
         """Whether points may not wait any longer."""
         return self._stop.is_set() or self.waiting >= self._most
 
-    @staticmethod
-    def _put_back(buffers: Sequence[Buffer], sealed: List[Sealed]) -> None:
+    def _put_back(self, buffers: Sequence[Buffer], sealed: List[Sealed]) -> None:
+        self._returned = True
         of = {buffer.number: buffer for buffer in buffers}
         for each in reversed(sealed):
             of[each.series].waiting.extendleft(reversed(each.points))
@@ -288,8 +319,8 @@ class Points:
         """Goes on in another file, for which all points of the one until now go into records."""
         with self._lock:
             file = self.file
-            # Not in the middle of a call that a signal's handler has come into: its point may be in the file alone.
-            if file is not None and not self._inside and (lost or not file.old) and file.renew():
+            # It is not renewed in the middle of a call that a signal's handler has come into: its point may be in the file alone.
+            if file is not None and (lost or not file.old) and file.renew():
                 self.seal_all()
 
     def sync(self, records: Callable[[], None], fsync: Callable[[int], None]) -> None:
@@ -308,14 +339,13 @@ class Points:
             self._taken -= taken
             self._say_taken(taken)
         file = self.file
-        if file is None or file.written == self._synced:
+        if file is None or (position := file.position) == self._synced:
             return
-        written, number = file.written, file.number
         for fd in file.fds():
             fsync(fd)
-        if number != self._named:
+        if position[0] != self._named:
             sync_folder(os.path.dirname(file.path), fsync)
-        self._synced, self._named = written, number
+        self._synced, self._named = position, position[0]
 
     # -- the end ----------------------------------------------------------------------------------------------------
 

@@ -21,14 +21,15 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 from collections import deque
 from typing import Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from . import frames
+from .appending import AppendedFiles, Segment
 from .errors import SpoolError
 from .frames import encode
 from .holding import hold
+from .tally import BYTES, RECORD
 
 SUFFIX = ".frames"
 POINTS_SUFFIX = ".points"
@@ -57,8 +58,11 @@ def segment_path(spool: str, producer: str, number: int) -> str:
     return os.path.join(folder_of(spool, producer), f"{producer}.{number:06d}{SUFFIX}")
 
 
-class SpoolWriter:
+class SpoolWriter(AppendedFiles):
     """Appends records of this process; durable against the end of the process once ``offer`` returned.
+
+    Any thread writes for itself, and waits for another one only where a file is finished and the next begun: a write at the end of
+    a file is one step for the system. Each begins with a newline, which ends what a write before it may have left there.
 
     Args:
         spool: the folder; made if missing, readable by the user alone.
@@ -68,8 +72,7 @@ class SpoolWriter:
         keeps_finished: finished files stay open, in ``finished``, for whoever brings them to the disk itself.
 
     Attributes:
-        accepted: records in the files, of the client's own too.
-        number: of the file that is being written.
+        fd, number: of the file that is being written.
         counts: records in each file, for whoever reads them.
 
     Raises:
@@ -86,26 +89,38 @@ class SpoolWriter:
         ships: bool = True,
         keeps_finished: bool = False,
     ) -> None:
+        super().__init__()
         self.spool, self.producer = spool, producer
-        self.accepted = self.number = 0
         self.counts: Dict[int, int] = {}
         self.finished: Optional[Deque[int]] = deque() if keeps_finished else None
         self._segment_bytes, self._spool_bytes = max(1, min(segment_bytes, spool_bytes // 8)), spool_bytes
         self._reserve = min(RESERVE_BYTES, spool_bytes // 16)
         self._ships = ships
-        # Reentrant: a signal's handler or a finaliser may capture while this thread is inside.
-        self._lock = threading.RLock()
+        self._lost = 0
+        self._begun = 0  # the sum when this file was begun
         self._earlier: Deque[Tuple[int, int]] = deque()  # number and size of files before this one
-        self._kept = self._written = 0  # bytes in those, and in this file
-        self._granted = self._room = 0  # bytes that may be written until the limits are looked at again
-        self._before = 0  # accepted when this file was begun
-        self._torn = self._closed = False
-        self.fd = -1
+        self._freed = 0  # bytes of files that are deleted
+        self._closed = False
         try:
             os.makedirs(folder_of(spool, producer), mode=0o700, exist_ok=True)
-            self._next_segment()
+            self.fd, self.number = self._opened(1), 1
         except OSError as error:
             raise SpoolError(f"spool folder {spool} cannot be written: {error.strerror or error}") from error
+        self.segment = Segment(self.fd, 0, self.number)
+
+    @property
+    def accepted(self) -> int:
+        """Records in the files, of the client's own too."""
+        return self._tally.total() // RECORD - self._lost
+
+    @property
+    def position(self) -> Tuple[int, int]:
+        """Number of the file that is being written, and how long it is; -1 when it is not there any more."""
+        number = self.number
+        try:
+            return number, os.stat(segment_path(self.spool, self.producer, number)).st_size
+        except OSError:
+            return number, -1
 
     def offer(self, payload: bytes, *more: bytes, reserve: bool = False) -> Optional[str]:
         """Appends records, all of them or none.
@@ -118,73 +133,111 @@ class SpoolWriter:
         """
         frame = encode(payload) if not more else b"".join(map(encode, (payload, *more)))
         size = len(frame)
-        with self._lock:
-            if size > self._room and not self._make_room(size, reserve):
+        amount = RECORD * (1 + len(more)) + size
+        counted = done = 0
+        why: Optional[OSError] = None
+        segment = self.segment
+        try:
+            if segment.fd >= 0 and not reserve:
+                counted = amount
+                if self._add(amount) & BYTES <= segment.limit:
+                    done = os.write(segment.fd, frame)
+                    if done == size:
+                        return None
+        except OSError as error:
+            why = error
+        finally:
+            if done != size and counted:
+                self._take_off(amount, frame[:done])
+            del segment  # the traceback of an exception may keep what this call had
+        if done or (why is not None and not self._moved(why)):
+            return self._refused()
+        return self._offer_in_turn(frame, amount, reserve)
+
+    def _offer_in_turn(self, frame: bytes, amount: int, reserve: bool) -> Optional[str]:
+        """The same where there may have to be another file first."""
+        for _ in range(2):
+            segment, done = self._with_room(amount, reserve), 0
+            if segment is None:
                 return CLOSED if self._closed else FULL
             try:
-                done = os.write(self.fd, b"\n" + frame if self._torn else frame)
+                done = os.write(segment.fd, frame)
+                if done == len(frame):
+                    return None
             except OSError as error:
-                done = self._written_elsewhere(error, frame)
-            self._room -= done
-            if done != size and not self._whole(done, size):
-                return DISK
-            self.accepted += 1 + len(more)
-            return None
+                why = error
+            else:
+                break
+            finally:
+                if done != len(frame):
+                    self._take_off(amount, frame[:done])
+                del segment
+            if not self._moved(why):
+                break
+        return self._refused()
 
-    def catch_up(self) -> None:
-        """Returns when all that can be read by now is counted as accepted: a record is written first."""
+    def _take_off(self, amount: int, part: bytes) -> None:
+        """Counts of what was to be written only the part that came into the file."""
+        self._add(len(part) - amount)
+        if part:
+            self._parts.append(part)
+
+    def _refused(self) -> str:
+        if self._parts:
+            self._take_back()
+        return DISK
+
+    def _with_room(self, amount: int, reserve: bool) -> Optional[Segment]:
+        """The file to write to, where so much is counted already: the next one when this one is full. ``None``: there is no room."""
+        if self._closed:
+            return None
         with self._lock:
-            return
+            if self._closed:
+                return None
+            if self.segment is self._none:  # a signal's handler came into the middle of a change of files
+                self._tally.add(amount)
+                return Segment(self.fd, -1, self.number)
+            size, total = amount & BYTES, self._tally.total() & BYTES
+            if reserve or total + size > self.segment.limit:
+                end = self._end(total)
+                left = self._left(self._spool_bytes if reserve else self._spool_bytes - self._reserve, size)
+                if left < size:
+                    return None
+                if not reserve:
+                    self.segment.limit = total + min(left, max(end - total, size))
+            self._tally.add(amount)
+            return self.segment
+
+    def _end(self, total: int) -> int:
+        """The sum of bytes at which the next file is begun, which is done now when it is reached."""
+        end = (self._begun & BYTES) + self._segment_bytes
+        if total < end:
+            return end
+        return total + (self._segment_bytes if self._rotate() else self._segment_bytes // 8)
+
+    def _left(self, quota: int, size: int) -> int:
+        """Bytes of a quota that are left: files that were taken are deleted, by our own shipper or by ``pllib ship``."""
+        used = self._tally.total() & BYTES
+        if quota - used + self._freed < size:
+            while self._earlier and not os.path.exists(segment_path(self.spool, self.producer, self._earlier[0][0])):
+                self._freed += self._earlier.popleft()[1]
+        return quota - used + self._freed
 
     def set_aside(self, size: int) -> None:
         """Leaves part of the quota to other files of this process."""
         with self._lock:
             self._spool_bytes -= size
 
-    def _make_room(self, size: int, reserve: bool) -> bool:
-        """Begins the next file when this one is full; whether the spool may grow by ``size``."""
-        if self._closed:
+    def _moved(self, error: OSError) -> bool:
+        """Goes on in another file, when this one was closed under us (daemons close all they find) or is gone from its server."""
+        if error.errno not in (errno.ESTALE, errno.EBADF):
             return False
-        self._written += self._granted - self._room
-        self._granted = self._room = 0
-        if self._written >= self._segment_bytes:
-            self._rotate()
-        quota = self._spool_bytes if reserve else self._spool_bytes - self._reserve
-        if quota - self._kept - self._written < size:
-            self._forget_deleted()
-        left = quota - self._kept - self._written
-        if left < size:
-            return False
-        self._granted = self._room = size if reserve else min(left, max(self._segment_bytes - self._written, size))
-        return True
-
-    def _forget_deleted(self) -> None:
-        """Files that were taken are deleted, by our own shipper or by ``pllib ship``: their room is free again."""
-        while self._earlier and not os.path.exists(segment_path(self.spool, self.producer, self._earlier[0][0])):
-            self._kept -= self._earlier.popleft()[1]
-
-    def _whole(self, done: int, size: int) -> bool:
-        """After a write of other than ``size`` bytes: with the newline before it the frame is whole, else it is cut off."""
-        if self._torn and done == size + 1:
-            self._torn = False
-            return True
-        try:
-            end = os.fstat(self.fd).st_size
-            os.ftruncate(self.fd, end - done)
-            self._room += done
-        except OSError:
-            self._torn = True  # the newline before the next frame will end it
-        return False
-
-    def _written_elsewhere(self, error: OSError, frame: bytes) -> int:
-        """Bytes written to another file, when this one was closed under us (daemons close all they find) or is gone from its server."""
-        stale = error.errno == errno.ESTALE
-        if not stale and error.errno != errno.EBADF:
-            return 0
-        try:
-            return os.write(self.fd, frame) if self._renewed(usable=stale) else 0
-        except OSError:
-            return 0
+        with self._lock:
+            try:
+                os.fstat(self.fd)
+                return True  # another thread has seen to it
+            except OSError:
+                return not self._closed and self._renewed(usable=error.errno == errno.ESTALE)
 
     def renew(self) -> None:
         """Goes on in another file, since this one was taken away."""
@@ -193,62 +246,69 @@ class SpoolWriter:
                 self._renewed(usable=True)
 
     def _renewed(self, usable: bool) -> bool:
-        self._written += self._granted - self._room
-        self._granted = self._room = 0
         try:
             os.makedirs(folder_of(self.spool, self.producer), mode=0o700, exist_ok=True)
         except OSError:
             return False
         return self._rotate(usable)
 
-    @property
-    def position(self) -> Tuple[int, int]:
-        """Number of the file that is being written, and how far it is."""
-        return self.number, self._written + self._granted - self._room
-
     def lose(self, count: int) -> None:
         """Takes back records that were accepted and that the disk has lost since."""
-        with self._lock:
-            self.accepted -= count
-            self._before -= count
+        self._lost += count
 
     def close(self, synced: bool = True) -> None:
-        """Ends writing; what is offered after this is not taken. The file stays open where a sync of it hangs."""
+        """Ends writing; what is offered after this is not taken. The file stays open where a write or a sync of it hangs."""
         with self._lock:
-            self._closed = True
-            self._written += self._granted - self._room
-            self._granted = self._room = 0
-            self.counts[self.number] = self.accepted - self._before
-            if self.fd >= 0 and synced:
+            if self._closed:
+                return
+            quiet = self._quiet() is not None
+            self._closed, self.segment = True, self._none
+            self.counts[self.number] = self._tally.total() // RECORD - self._begun // RECORD
+            if self.fd >= 0 and synced and quiet:
                 os.close(self.fd)
                 self.fd = -1
 
     def abandon(self) -> None:
         """Lets go of the file in a forked child, to whom it does not belong. Takes no lock: its owner may be gone."""
         fds = [self.fd, *(self.finished or ())]
-        self.fd, self.finished, self._closed = -1, None, True
+        self.fd, self.finished, self._closed, self.segment = -1, None, True, self._none
         for fd in fds:
             if fd >= 0:
                 os.close(fd)
 
-    def _next_segment(self) -> None:
-        path = segment_path(self.spool, self.producer, self.number + 1)
+    def path_of(self, number: int) -> str:
+        return segment_path(self.spool, self.producer, number)
+
+    def _opened(self, number: int) -> int:
+        path = self.path_of(number)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
-        self.fd = os.open(path, flags, 0o600)
-        self.number += 1
-        hold(self.fd, self._ships)
+        fd = os.open(path, flags, 0o600)
+        hold(fd, self._ships)
+        return fd
 
     def _rotate(self, usable: bool = True) -> bool:
-        """Goes on in the next file; ``False`` when there is no room for another: then in this one."""
-        old, size = self.fd, self._written
-        try:
-            self._next_segment()
-        except OSError:
+        """Goes on in the next file, once nobody writes to this one; ``False``: that takes long, or there is no room for another.
+
+        Whoever finds the next file may take it that nothing more comes into this one.
+
+        Args:
+            usable: this one is to be closed; else it is no longer ours.
+        """
+        limit = self._quiet()
+        if limit is None:
             return False
-        self.counts[self.number - 1] = self.accepted - self._before
-        self._earlier.append((self.number - 1, size))
-        self._kept += size
-        self._written, self._before, self._torn = 0, self.accepted, False
+        try:
+            fd = self._opened(self.number + 1)
+        except OSError:
+            self.segment = Segment(self.fd, limit, self.number)
+            return False
+        total, begun = self._tally.total(), self._begun
+        old, self.fd = self.fd, fd
+        self.number += 1
+        self._begun = total
+        self.counts[self.number - 1] = total // RECORD - begun // RECORD
+        self._earlier.append((self.number - 1, (total & BYTES) - (begun & BYTES)))
+        self.segment = Segment(fd, total & BYTES, self.number)
         if self.finished is not None and usable:
             self.finished.append(old)
         elif usable:

@@ -130,9 +130,9 @@ class SpoolReader:
         """What a file holds; of one that is ``complete``, a last line without its end too."""
         data = self._read(number, offset, max_bytes)
         for size in LONG_LINES:
-            if data and b"\n" not in data:  # a record larger than a batch
+            if data and not _has_line(data):  # a record larger than a batch
                 data, max_records = self._read(number, offset, size), 1
-        if complete and data and b"\n" not in data:
+        if complete and data and not _has_line(data):
             data += b"\n"
         payloads: List[bytes] = []
         damaged: List[bytes] = []
@@ -294,6 +294,11 @@ class SpoolReader:
         return 1, 0, Figures(0, 0, {})
 
 
+def _has_line(data: bytes) -> bool:
+    """Whether there is the end of a line that is not empty."""
+    return b"\n" in data.lstrip(b"\n")
+
+
 def is_kept(spool: str, producer: str) -> bool:
     """Whether a producer was told to keep its files, also when they were taken."""
     return os.path.exists(os.path.join(folder_of(spool, producer), producer + KEPT_SUFFIX))
@@ -322,7 +327,7 @@ class OwnSpool(SpoolReader):
 
     def ready(self) -> bool:
         """Whether there is something to take. Sees to it that the file is there that is written to, also while no tracker is."""
-        if not os.path.exists(segment_path(self.spool, self.producer, self._writer.number)):
+        if self._writer.position[1] < 0:
             self._writer.renew()
         return self._unread()
 
@@ -341,10 +346,7 @@ class OwnSpool(SpoolReader):
         """Nothing: what is in a file is linked."""
 
     def take(self, max_records: int, max_bytes: int) -> Optional[Batch]:
-        batch = super().take(max_records, max_bytes) if self._unread() else None
-        if batch is not None:
-            self._writer.catch_up()
-        return batch
+        return super().take(max_records, max_bytes) if self._unread() else None
 
     def done(self, batch: Batch, refused: int = 0) -> None:
         number = batch.position[0]

@@ -32,7 +32,7 @@ class Syncer:
     ) -> None:
         self._writer, self._fsync, self._period = writer, fsync, period
         self.points: Optional[Points] = None
-        self._synced = self._folders_at = 0
+        self._synced, self._folders_at = (0, 0), 0  # number of the file and its size
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pllib-sync", daemon=True)
         self._thread.start()
@@ -61,17 +61,17 @@ class Syncer:
 
     def _sync_records(self) -> None:
         writer = self._writer
-        accepted, number = writer.accepted, writer.number
-        if accepted == self._synced:
+        position = writer.position
+        if position == self._synced:
             return
         while writer.finished:
             self._fsync(writer.finished[0])
             os.close(writer.finished.popleft())
         self._fsync(writer.fd)
-        if number != self._folders_at:
+        if position[0] != self._folders_at:
             self._sync_folders()
-            self._folders_at = number
-        self._synced = accepted
+            self._folders_at = position[0]
+        self._synced = position
 
     def _sync_folders(self) -> None:
         """The folders' entries of new files; ``fsync`` of a file alone does not keep its name."""

@@ -70,6 +70,31 @@ def test_a_full_disk_drops_and_counts_and_resumes(trial, clean, ledger, tries, s
     row.note = f"gap records tell of all; {trial.same_graph(clean)} triples, as with no fault"
 
 
+def test_a_full_disk_under_many_threads_drops_and_counts_and_resumes(trial, clean, ledger, tries):
+    """Where a record finds room for a part of itself, others come behind it at once."""
+    row, dropped = ledger.row("disk full under eight threads, then space again"), 0
+    for attempt in range(tries(1, 10)):
+        trial.proxy.down()
+        with small_disk(trial.folder / f"disk{attempt}", SIZE) as disk:
+            more = ("--children", "8", "--pad", "300", "--pause", "0.003", "--ending", "tell", "--flush", "60")
+            run = trial.start("threads", "--count", "250", *more, spool=disk / "spool", segment_bytes=100_000)
+            run.began(300)
+            fill(disk / "ballast")
+            run.began(run.records() + 800)
+            (disk / "ballast").unlink()
+            trial.proxy.up()
+            told = sum(ended_well(run)["dropped"].values())
+            shipped(trial, disk / "spool")
+        assert told > 100
+        dropped += told
+        found = trial.account().of(run.name)
+        assert all(any(unit.value == f"{run.name}.{own}-249" for unit in found.delivered) for own in range(8))
+        found.add_to(row, 1, told)
+        found.check(told)
+    assert gaps(trial) == dropped
+    row.note = f"gap records tell of all; {trial.same_graph(clean)} triples, as with no fault"
+
+
 def test_control_on_a_full_disk_the_count_of_drops_is_needed(trial):
     """The test above can fail: the records are missing indeed, and nothing but the count accounts for them."""
     with small_disk(trial.folder / "disk", SIZE) as disk:

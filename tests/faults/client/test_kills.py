@@ -57,6 +57,22 @@ def test_kill_9_between_rotations_and_acknowledgements(trial, clean, ledger, tri
     row.note = f"{trial.same_graph(clean)} triples, as with no fault"
 
 
+@pytest.mark.parametrize("mode", ["process", "node", "disk"])
+def test_kill_9_of_many_threads_at_full_speed(trial, clean, ledger, tries, mode):
+    """Most of them are in the middle of a write, or wait for the interpreter after one, when the process is gone."""
+    trial.proxy.down()
+    more = {} if mode == "disk" else {"interval": 0.005}
+    options = ("threads", "--count", "100000", "--children", "8", "--pause", "0.0005")
+    kill_at_random(trial, tries(2, 50), *options, mode=mode, segment_bytes=20_000, **more)
+    before = trial.account()
+    assert not before.missing
+    trial.proxy.up()
+    row = ledger.row(f"kill -9 of eight threads, mode {mode}")
+    found = trial.settle_account(row)
+    assert len(found.delivered.keys() - found.accepted) <= trial.runs * 8
+    row.note = f"{trial.same_graph(clean)} triples, as with no fault"
+
+
 def test_kill_9_of_a_whole_pool(trial, clean, ledger, tries):
     kill_at_random(trial, tries(2, 100), "pool", "--count", "10", "--pause", "0.004", group=True)
     row = ledger.row("kill -9 of a pool of processes")

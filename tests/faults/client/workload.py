@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pllib
 from pllib import client, frames, spool
+from pllib.tally import RECORD
 
 
 class Notes:
@@ -61,6 +62,7 @@ def plain(given: argparse.Namespace) -> None:
 def threads(given: argparse.Namespace) -> None:
     """Several threads, each with tasks of its own."""
     with pllib.workflow(f"w-{given.mark}") as wf:
+        given.memory = _memory("VmRSS")
 
         def work(index: int) -> None:
             with pllib.attach(wf):
@@ -186,7 +188,7 @@ class Buffered(spool.SpoolWriter):
             self._file = open(self.fd, "ab", buffering=1_000_000, closefd=False)  # noqa: SIM115
         with self._lock:
             self._file.writelines(map(frames.encode, payloads))
-            self.accepted += len(payloads)
+            self._tally.add(RECORD * len(payloads))
 
 
 def step_clock(steps: str) -> None:

@@ -277,7 +277,7 @@ def test_the_queue_in_memory_is_bounded_in_bytes(tmp_path):
             task(5_000)
     figures = checked()
     assert figures["dropped"]["full"] > 100
-    assert this_process.current().sink._bytes <= 101_000
+    assert this_process.current().sink.bytes_held() <= 101_000
 
 
 def test_what_memory_still_holds_at_the_end_is_lost_and_said_so(tmp_path, capsys):

@@ -50,7 +50,7 @@ def test_both_bounds_hold_and_room_comes_back():
     by_records, by_bytes = queue(max_records=10), queue(max_bytes=20_000)
     for found in (by_records, by_bytes):
         while found.offer(("{", {"used": {"x": "y" * 500}})) is None:
-            assert found._bytes <= 20_000
+            assert found.bytes_held() <= 20_000
         batch = found.take(3, 10**6)
         assert batch is not None
         assert len(batch.payloads) == 3
@@ -60,7 +60,7 @@ def test_both_bounds_hold_and_room_comes_back():
         assert found.accepted == taken + 1
     while (batch := by_bytes.take(100, 10**6)) is not None:
         by_bytes.done(batch)
-    assert by_bytes._bytes == by_bytes._flying == 0
+    assert by_bytes.bytes_held() == by_bytes._flying == 0
 
 
 def test_what_is_not_done_comes_again():
@@ -88,7 +88,7 @@ def test_what_cannot_be_encoded_is_no_longer_accepted():
     found = MemoryQueue("0" * 32, 10, 10**6, lambda start, parts: None)
     found.offer(("{", {}))
     assert found.take(9, 10**6) is None
-    assert (found.accepted, found._bytes) == (0, 0)
+    assert (found.accepted, found.bytes_held()) == (0, 0)
 
 
 def test_threads_lose_nothing():
@@ -102,4 +102,4 @@ def test_threads_lose_nothing():
             taken += batch.payloads
             found.done(batch)
     assert len(taken) == found.accepted == 8000
-    assert found._bytes == 0
+    assert found.bytes_held() == 0

@@ -183,7 +183,7 @@ def test_a_forked_child_knows_what_was_generated_before(tmp_path):
 
 
 def test_records_to_be_made_are_bounded_in_bytes_and_records():
-    made = (lambda number: (f'{{"n":{number}', {})), (1,)
+    made = (lambda number: b'{"n":%d,"x":"%s"}' % (number, b"x" * (1000 - memory.ITEM_BYTES - 14))), (1,)
     by_records = memory.MemoryQueue("0" * 32, 10, 10**9, encoding.payload)
     by_bytes = memory.MemoryQueue("0" * 32, 10**9, 10_000, encoding.payload)
     assert sum(by_records.offer_unlinked(1000, *made) for _ in range(20)) == 10
@@ -192,7 +192,7 @@ def test_records_to_be_made_are_bounded_in_bytes_and_records():
         assert (queue.accepted, queue.waiting(), queue.ready()) == (10, 10, True)
         assert len(queue._unlinked) <= 6  # so that linking all of them at once never takes long
         queue.done(queue.take(100, 10**6))  # type: ignore[arg-type]
-        assert queue._bytes == queue._flying == queue.waiting() == 0
+        assert queue.bytes_held() == queue._flying == queue.waiting() == 0
         assert queue.offer_unlinked(10, *made)
         queue.close()
         assert not queue.offer_unlinked(10, *made)
@@ -233,9 +233,9 @@ def test_the_estimate_is_no_less_than_what_is_held(shape, known, monkeypatch):
     for n in (-2, -1, 0):
         keep(n)
     tracemalloc.start()
-    before = queue._bytes
+    before = queue.bytes_held()
     for n in range(1, 501):
         keep(n)
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert held <= queue._bytes - before <= 6 * held
+    assert held <= queue.bytes_held() - before <= 6 * held
