@@ -222,8 +222,11 @@ class Activity:
     def _generate(self, said: Tuple[Tuple[Mapping[str, Any], ...], Dict[str, Any]]) -> Generated:
         self._check_open("generated")
         mappings, named = said
-        for mapping in mappings:
-            named.update(mapping)
+        if len(mappings) == 1 and not named:
+            named = dict(mappings[0])  # quicker than to fill one
+        else:
+            for mapping in mappings:
+                named.update(mapping)
         handles = Generated(self.wf, self.id, named)
         if self._added:
             named = self._not_added(named)

@@ -62,6 +62,7 @@ class MemoryQueue:
         self._taking = threading.RLock()  # of those who take records out; never on the way of those who put them in
         # Records that were accepted, those that are held, and the memory of these: counted before they are put in.
         self._tally = tally()
+        self._add = self._tally.add
 
     @property
     def accepted(self) -> int:
@@ -95,12 +96,20 @@ class MemoryQueue:
 
     def offer_unlinked(self, size: int, make: Callable[..., Item], given: Tuple[Any, ...]) -> bool:
         """Queues a record of about ``size`` bytes that ``make(*given)`` will make; ``False``: no room, make it and ask again."""
-        held = self._room(ONE + size)
+        held = self._add(ONE + size) & HELD
+        if held > self._half_held or held & BYTES > self._half_bytes or self._closed:
+            return self._offer_unlinked_to_many(size, make, given)
+        self._unlinked.append((size, make, given))
+        return True
+
+    def _offer_unlinked_to_many(self, size: int, make: Callable[..., Item], given: Tuple[Any, ...]) -> bool:
+        """The same where much waits already; the record is counted."""
+        held = self._room(0)
         if not held:
+            self._add(-(ONE + size))
             return False
         self._unlinked.append((size, make, given))
-        if held > self._half_held or held & BYTES > self._half_bytes:
-            self._link_two(held, size)
+        self._link_two(held, size)
         return True
 
     def _link_two(self, held: int, size: int) -> None:

@@ -114,6 +114,8 @@ def parts_of(origins: Origins, used: Given, generated: Given = NOTHING, identifi
 
 SHORT_TEXT = 1000
 INT64 = 2**63
+SIMPLE = frozenset((float, bool, type(None)))
+"""Types of values of which each is small and never changes."""
 KEPT_BYTES = 700
 """About what a record takes that is not made yet, without its values."""
 
@@ -130,26 +132,35 @@ def kept(given: Given, size: int) -> Tuple[int, Kept]:
     """
     names, values = tuple(given), tuple(given.values())
     shape = known(names)
+    if shape is not None and SIMPLE.issuperset(map(type, values)):
+        return size + 45 * len(values), (shape, values)
     if shape is None:
         shape = learned(names)
         if shape is not None:
             size += shape.bytes_held()  # once: others that wait with it come later
-    for value in values:
-        if type(value) is float or value is None or value is True or value is False:
-            continue
-        if type(value) is int:
-            if not -INT64 <= value < INT64:
-                return 0, given
-        elif type(value) is not str or len(value) > SHORT_TEXT:
-            return 0, given
-        else:
-            size += 4 * len(value) + 40
+    texts = _bytes_of_texts(values)
+    if texts is None:
+        return 0, given
     if shape is not None:
-        return size + 45 * len(values), (shape, values)
+        return size + texts + 45 * len(values), (shape, values)
     try:
-        return size + 100 * len(values) + len("".join(given)), given
+        return size + texts + 100 * len(values) + len("".join(given)), given
     except TypeError:
         return 0, given  # names that are no text
+
+
+def _bytes_of_texts(values: Tuple[Any, ...]) -> Optional[int]:
+    """About what the texts among values take; ``None`` where one of the values may change meanwhile, or is large."""
+    size = 0
+    for value in values:
+        if type(value) is int:
+            if not -INT64 <= value < INT64:
+                return None
+        elif type(value) is str and len(value) <= SHORT_TEXT:
+            size += 4 * len(value) + 40
+        elif type(value) not in SIMPLE:
+            return None
+    return size
 
 
 def _columns(given: Kept) -> Tuple[Optional[Shape], Tuple[Any, ...]]:

@@ -20,7 +20,7 @@ class Client:
         import pllib
         from pllib.series import Series
 
-        many = {"queue_records": 10**6} if option == "memory" else {}
+        many = {"queue_records": 10**6, "queue_bytes": 10**9} if option == "memory" else {}
         url = server or "http://127.0.0.1:1"
         pllib.configure(mode=option, spool=os.path.join(folder, "spool"), url=url, **many)
         self._pllib = pllib
