@@ -24,7 +24,7 @@ LONGEST_ASKED = 600.0
 """A server that asks to wait longer is asked again after this."""
 
 QUIET_RECORDS = 10
-BUSY_LOOKS = 3
+BUSY_LOOKS = 4
 BUSY_STEP = 2
 """While a script captures much there are so many looks between two exchanges, and so many intervals between two looks."""
 FULL_BATCH = 2000
