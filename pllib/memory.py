@@ -13,7 +13,7 @@ from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Union
 
 from .encoding import weight
 from .spool import CLOSED, FULL, Batch, SpoolWriter
-from .spool_reader import STEP_RECORDS, OwnSpool, breathe, nothing
+from .spool_reader import OwnSpool, breathe, nothing
 from .tally import BYTES, RECORD, tally
 
 Parts = Tuple[str, Dict[str, Any]]
@@ -27,6 +27,8 @@ Unlinked = Tuple[int, Callable[..., Item], Tuple[Any, ...]]
 
 ITEM_BYTES = 120
 """What the queue itself takes for an entry."""
+STEP_RECORDS = 64
+"""Records that are made or taken between two pauses."""
 LINK_STEP = 16
 """Records that are linked while the script's thread may have to wait."""
 ACCEPTED = RECORD << 48

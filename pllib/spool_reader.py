@@ -14,7 +14,8 @@ from .holding import DEAD, holder
 from .losses import Losses
 from .spool import POINTS_SUFFIX, Batch, SpoolWriter, folder_of, read_segment, segment_path, segments
 
-STEP_RECORDS = 64
+STEP_RECORDS = 256
+"""Records that are read between two pauses: some 0.4 ms, in which the script's thread may have to wait."""
 STEP_SECONDS = 0.002
 """Measured: with shorter pauses the script's thread and the shipper's hand the interpreter to and fro too often."""
 ACK_SECONDS = 5.0
