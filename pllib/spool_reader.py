@@ -10,7 +10,7 @@ from zlib import crc32
 
 from . import frames
 from ._boundary import report
-from .holding import DEAD, holder
+from .holding import DEAD, hold, holder
 from .losses import Losses
 from .spool import POINTS_SUFFIX, Batch, SpoolWriter, folder_of, read_segment, segment_path, segments
 
@@ -21,6 +21,8 @@ STEP_SECONDS = 0.002
 ACK_SECONDS = 5.0
 LONG_LINES = (frames.MAX_PAYLOAD, 3 * frames.MAX_PAYLOAD)
 KEPT_SUFFIX = ".kept"
+UNNAMED = ".new"
+"""A file that is still being written, and then gets its name."""
 GAP_MARK = b'"op":"gap"'
 
 
@@ -254,8 +256,10 @@ class SpoolReader:
         except FileNotFoundError:
             return
         for name in names:
-            if name.startswith(self.producer) and not name.endswith((".refused", ".damaged", POINTS_SUFFIX)):
-                _remove(os.path.join(folder_of(self.spool, self.producer), name))
+            path = os.path.join(folder_of(self.spool, self.producer), name)
+            stays = name.endswith((".refused", ".damaged", POINTS_SUFFIX)) or (name.endswith(UNNAMED) and _held(path))
+            if name.startswith(self.producer) and not stays:
+                _remove(path)
 
     def _nothing_left(self, numbers: List[int]) -> bool:
         """Whether these files can go: all was taken and nobody writes to them. A torn end is kept for whoever wants to look."""
@@ -268,10 +272,7 @@ class SpoolReader:
 
     def _written_to(self, number: int) -> bool:
         """Whether some process may still write to a file."""
-        try:
-            return holder(segment_path(self.spool, self.producer, number)) != DEAD
-        except OSError:
-            return True
+        return _held(segment_path(self.spool, self.producer, number))
 
     def _size(self, number: int) -> int:
         try:
@@ -383,9 +384,10 @@ def write_whole(path: str, data: bytes, synced: bool = False) -> None:
     Raises:
         OSError: that cannot be done.
     """
-    temporary = f"{path}.{os.getpid()}.{time.monotonic_ns()}.new"
+    temporary = f"{path}.{os.getpid()}.{time.monotonic_ns()}{UNNAMED}"
     try:
         with open(temporary, "wb", opener=private) as file:
+            hold(file.fileno(), ships=True)  # whoever tidies up beside us leaves it alone
             file.write(data)
             if synced:
                 file.flush()
@@ -399,6 +401,14 @@ def write_whole(path: str, data: bytes, synced: bool = False) -> None:
 def private(path: str, flags: int) -> int:
     """Opens a file, as ``open`` wants it, that the user alone may read."""
     return os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
+
+
+def _held(path: str) -> bool:
+    """Whether some process may still write to a file."""
+    try:
+        return holder(path) != DEAD
+    except OSError:
+        return True
 
 
 def _remove(path: str) -> bool:

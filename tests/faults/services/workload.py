@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pllib import spool
+from pllib.packing import unpacked
 from pllib.spool_reader import SpoolReader
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -89,7 +90,7 @@ def capture(folder: Path, tasks: int) -> list[Batch]:
 def _batches(folder: str, producer: str) -> Iterator[Batch]:
     reader = SpoolReader(folder, producer)
     while (found := reader.take(BATCH_RECORDS, 1_000_000)) is not None:
-        yield Batch(producer, found.payloads)
+        yield Batch(producer, [unpacked(payload) for payload in found.payloads])
         reader.done(found)
 
 

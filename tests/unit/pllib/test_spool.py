@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pllib import frames, spool, spool_reader
+from pllib import frames, holding, spool, spool_reader
 from pllib.errors import SpoolError
 
 PRODUCER = "3f" + "0" * 30
@@ -153,3 +153,20 @@ def test_files_are_readable_by_their_user_alone(tmp_path):
     sink = writer(tmp_path)
     sink.close()
     assert os.stat(spool.segment_path(str(tmp_path), PRODUCER, 1)).st_mode & 0o077 == 0
+
+
+def test_whoever_tidies_up_leaves_a_file_alone_that_another_one_is_writing(tmp_path):
+    sink = spool.SpoolWriter(str(tmp_path), PRODUCER, 10**6, 10**7)
+    sink.offer(b'{"n":0}')
+    sink.close()
+    being_written, left = (tmp_path / PRODUCER[:2] / f"{PRODUCER}.acked.1.{n}.new" for n in (1, 2))
+    for path in (being_written, left):
+        path.write_bytes(b"")
+    with being_written.open("wb") as file:
+        holding.hold(file.fileno(), ships=True)
+        reader = spool_reader.SpoolReader(str(tmp_path), PRODUCER)
+        reader.done(reader.take(9, 10**6))
+        reader.finish()
+        assert [path.name for path in being_written.parent.iterdir()] == [being_written.name]
+    spool_reader.SpoolReader(str(tmp_path), PRODUCER).finish()
+    assert not list(being_written.parent.iterdir())
