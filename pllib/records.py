@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Json = Any
 Made = Union[Tuple[str, Dict[str, Json]], bytes]
-"""JSON text that was begun and the fields that are still to be encoded; or a payload already, which may be packed (see ``frames``)."""
+"""JSON text that was begun and the fields that are still to be encoded; or a payload already, which may be packed (see ``packing``)."""
 Given = Mapping[str, Any]
 MAX_HEAD = 10_000
 NOTHING: Given = MappingProxyType({})

@@ -14,7 +14,6 @@ from collections import deque
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Sequence, Set, Tuple
-from zlib import crc32
 
 from . import points
 from ._boundary import report, shielded
@@ -168,8 +167,7 @@ class Points:
         if file is None:
             self._keep(buffer, (index, step, t, text))
             return None
-        said = f"{buffer.number} {index} {step} {t} {text}".encode()
-        lines = b"\n%08x %b\n" % (crc32(said), said)
+        lines = line(f"{buffer.number} {index} {step} {t} {text}".encode())
         segment, reason = file.segment, MOVED  # held until the point is in memory too: then another file may be begun
         try:
             if segment.number == buffer.file:

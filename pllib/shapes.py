@@ -79,7 +79,7 @@ def _plain(names: Tuple[Any, ...]) -> bool:
 
 
 def packed(head: str, field: str, shape: Shape, floats: Tuple[float, ...]) -> bytes:
-    """The packed payload (see ``frames``) of a record whose last field is an object of floats.
+    """The packed payload (see ``packing``) of a record whose last field is an object of floats.
 
     Args:
         head: JSON text that was begun.

@@ -190,7 +190,7 @@ class Shipper:
     """The background thread that delivers while the script runs.
 
     It looks at the source every ``interval`` seconds rather than being woken, so a capture call costs nothing here. While a script captures
-    much, it ships only every tenth time, or when a whole batch waits: the two share the interpreter, and each exchange may hold up calls.
+    much, it looks and ships less often, or when a whole batch waits: the two share the interpreter, and each exchange may hold up calls.
     """
 
     def __init__(self, delivery: Delivery, source: OwnSource, interval: float) -> None:
@@ -248,11 +248,9 @@ class Shipper:
         """Waits for the next round; ``False`` when there is to be none."""
         if stopping:
             return self._source.ready()
-        busy = self._found > QUIET_RECORDS
-        for _ in range(BUSY_LOOKS if busy else 1):
-            if self._called.within(BUSY_STEP * self._interval if busy else self._interval):
-                break
-            if self._source.waiting() >= FULL_BATCH:
+        looks, intervals = (BUSY_LOOKS, BUSY_STEP) if self._found > QUIET_RECORDS else (1, 1)
+        for _ in range(looks):
+            if self._called.within(intervals * self._interval) or self._source.waiting() >= FULL_BATCH:
                 break
         return True
 

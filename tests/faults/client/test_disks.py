@@ -31,6 +31,17 @@ def shipped(trial: Trial, folder: Path | None = None) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def full_for_a_while(trial: Trial, run: Run, disk: Path, records: int) -> int:
+    """Fills the disk while the script goes on for so many records, then makes room; how many it says were dropped in the end."""
+    fill(disk / "ballast")
+    run.began(run.records() + records)
+    (disk / "ballast").unlink()
+    trial.proxy.up()
+    told = sum(ended_well(run)["dropped"].values())
+    shipped(trial, disk / "spool")
+    return told
+
+
 def gaps(trial: Trial) -> int:
     """Dropped records that the records which arrived tell of."""
     found = [json.loads(payload) for payload in trial.records.values()]
@@ -54,12 +65,7 @@ def test_a_full_disk_drops_and_counts_and_resumes(trial, clean, ledger, tries, s
             more = ("--pad", "500", "--pause", "0.001", "--ending", "tell", "--flush", "60")
             run = trial.start("plain", "--count", "1500", *more, spool=disk / "spool")
             run.began(100)
-            fill(disk / "ballast")
-            run.began(run.records() + 400)  # the script goes on
-            (disk / "ballast").unlink()
-            trial.proxy.up()
-            told = sum(ended_well(run)["dropped"].values())
-            shipped(trial, disk / "spool")
+            told = full_for_a_while(trial, run, disk, 400)
         assert told > 100
         dropped += told
         found = trial.account().of(run.name)
@@ -79,12 +85,7 @@ def test_a_full_disk_under_many_threads_drops_and_counts_and_resumes(trial, clea
             more = ("--children", "8", "--pad", "300", "--pause", "0.003", "--ending", "tell", "--flush", "60")
             run = trial.start("threads", "--count", "250", *more, spool=disk / "spool", segment_bytes=100_000)
             run.began(300)
-            fill(disk / "ballast")
-            run.began(run.records() + 800)
-            (disk / "ballast").unlink()
-            trial.proxy.up()
-            told = sum(ended_well(run)["dropped"].values())
-            shipped(trial, disk / "spool")
+            told = full_for_a_while(trial, run, disk, 800)
         assert told > 100
         dropped += told
         found = trial.account().of(run.name)
